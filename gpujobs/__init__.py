@@ -1,0 +1,1 @@
+"""One typed model of a GPU workload, one submit/status/logs API."""
