@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_BINARY: Mapping[str, int] = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-_DECIMAL: Mapping[str, int] = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_UNITS: Mapping[str, int] = {**_DECIMAL, **_BINARY}
+_BINARY: dict[str, int] = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_DECIMAL: dict[str, int] = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS: dict[str, int] = {**_DECIMAL, **_BINARY}
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", re.ASCII)
 _PARTS = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII)
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+):([0-5]?\d):([0-5]?\d)", re.ASCII)
@@ -52,7 +49,9 @@ def _bytes(value: float | str) -> float:
         letter = unit[0].upper()
         hint = f"{number}{letter}iB ({letter}iB = powers of 1024) or {number}{letter}B (powers of 1000)"
         known = letter in "KMGT" and unit.upper() in {letter, f"{letter}I", f"{letter}IB", f"{letter}B"}
-        raise ValueError(f"{value!r} is ambiguous: write {hint}" if known else f"{value!r} has no known unit: give {_MEMORY_FORMS}")
+        raise ValueError(
+            f"{value!r} is ambiguous: write {hint}" if known else f"{value!r} has no known unit: give {_MEMORY_FORMS}"
+        )
     # Integers stay exact; only a fraction goes through a float.
     return int(number) * _UNITS[unit] if number.isdigit() else float(number) * _UNITS[unit]
 
@@ -85,13 +84,20 @@ def _seconds(value: float) -> timedelta:
 def _text_duration(text: str) -> timedelta:
     clock = _CLOCK.fullmatch(text)
     if clock:
-        days, hours, minutes, seconds = (int(g or 0) for g in clock.groups())
-        return _seconds(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+        return _sum(clock.groups())
     parts = _PARTS.fullmatch(text)
     if not parts or not text:
         bare = f": {text}s or {text}m?" if text.isdigit() else ""
-        raise ValueError(f"{text!r} is not a time{bare} Give {_TIME_FORMS}" if bare else f"{text!r} is not a time: give {_TIME_FORMS}")
-    days, hours, minutes, seconds = (float(g or 0) for g in parts.groups())
+        raise ValueError(
+            f"{text!r} is not a time{bare} Give {_TIME_FORMS}"
+            if bare
+            else f"{text!r} is not a time: give {_TIME_FORMS}"
+        )
+    return _sum(parts.groups())
+
+
+def _sum(groups: tuple[str | None, ...]) -> timedelta:
+    days, hours, minutes, seconds = (float(g or 0) for g in groups)
     return _seconds(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 

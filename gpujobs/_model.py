@@ -1,0 +1,87 @@
+"""The base of every model a user writes, and the text types that refuse NUL."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+class Model(BaseModel):
+    """Frozen, hashable by content, and closed: an unknown field is an error that names it."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=False, hide_input_in_errors=False, ser_json_bytes="base64"
+    )
+
+    def replace(self, **changes: Any) -> Self:
+        """A validated copy with some fields changed.
+
+        Raises:
+            pydantic.ValidationError: A changed value is not allowed.
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self).model_validate({**given, **changes})
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a NUL character cannot be passed to a program: remove it")
+    try:
+        text.encode()
+    except UnicodeEncodeError as e:
+        raise ValueError(f"not encodable as UTF-8: {e.reason} at position {e.start}") from e
+    return text
+
+
+def _env_name(name: str) -> str:
+    if not _ENV_NAME.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is not a name for an environment variable: letters, digits and '_', not starting with a digit"
+        )
+    if name.startswith("GPUJOBS_"):
+        raise ValueError(f"{name!r} is reserved: gpujobs sets the GPUJOBS_ variables itself")
+    return name
+
+
+def _one_or_many(value: object) -> object:
+    """A lone text becomes a tuple of one, so that nobody gets a tuple of letters."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")  # noqa: TRY004  # pydantic wants ValueError
+    return value
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a finite number")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_no_nul)]
+"""Any text without NUL."""
+
+Words = Annotated[tuple[Text, ...], BeforeValidator(_one_or_many)]
+"""Several texts; a lone text counts as one."""
+
+EnvName = Annotated[str, AfterValidator(_env_name)]
+"""The name of an environment variable."""
+
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+"""A whole number from 1."""
+
+NonNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+"""A whole number from 0."""
+
+Amount = Annotated[float, BeforeValidator(_whole), AfterValidator(_finite), Field(gt=0)]
+"""A number above 0."""

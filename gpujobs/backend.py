@@ -1,0 +1,393 @@
+"""The contract between gpujobs and a backend: what a plugin author reads.
+
+A backend is a class, registered as an entry point::
+
+    [project.entry-points."gpujobs.backends"]
+    mine = "my_package:MyBackend"
+
+It has a ``name``, a pydantic model ``options`` for its keys of a target, and the six calls of :class:`Backend`. What it
+can do beyond them it says by having the method: the ``Supports...`` protocols below are checked with ``isinstance``, so
+nothing is ever stubbed. ``gpujobs.testing.BackendContract`` is the test class that every backend passes.
+
+The core does the rest once for all: defaults, keys and their journal, retries, waiting, log ends, explanations.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from gpujobs.errors import GpuJobsError
+from gpujobs.refs import Ref
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+    from gpujobs.specs import GpuJob, GpuService
+    from gpujobs.states import Capacity, Check, Event, ExecResult, Explanation, LogLine, ReplicaStatus, State, Status
+
+__all__ = [
+    "Backend",
+    "Clock",
+    "JobQuery",
+    "LogQuery",
+    "Runtime",
+    "Submission",
+    "Submitted",
+    "SupportsCapacity",
+    "SupportsCheck",
+    "SupportsDelete",
+    "SupportsEvents",
+    "SupportsExec",
+    "SupportsExplain",
+    "SupportsForward",
+    "SupportsImport",
+    "SupportsLogin",
+    "SupportsPreflight",
+    "SupportsReplicas",
+    "SupportsScale",
+    "SupportsWatch",
+    "Target",
+    "split_exit",
+]
+
+
+class Clock(Protocol):
+    """Time, injected so that tests own it."""
+
+    def time(self) -> float:
+        """Seconds since 1970."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+    def sleep(self, seconds: float, /) -> None:
+        """Let time pass."""
+        ...
+
+
+class SystemClock:
+    """The real time."""
+
+    def time(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float, /) -> None:
+        """Block this thread."""
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A named, configured backend.
+
+    Attributes:
+        options: The backend's own keys of ``[targets.NAME]``, validated: an instance of its ``options`` model.
+        gpu_types: ``[targets.NAME.gpu_types]``: the name in a ``Gpu`` -> the cluster's own name.
+        defaults: ``[targets.NAME.defaults]``; the core has merged them into every workload a backend sees.
+    """
+
+    name: str
+    backend: str
+    options: Any = None
+    gpu_types: Mapping[str, str] = field(default_factory=dict[str, str])
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a backend is given besides its target.
+
+    Attributes:
+        state_dir: This user's state directory (``GPUJOBS_STATE_DIR``); a backend keeps its own in ``state_dir/NAME``.
+        clock: Time and sleep.
+    """
+
+    state_dir: Path
+    clock: Clock = field(default_factory=SystemClock)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One workload on its way: target defaults are merged in.
+
+    Attributes:
+        key: The idempotency key, unique per submission; any text without NUL, up to 256 characters.
+        spec_hash: sha256 (hex) of what the workload means. The same key with another hash is a ConflictError.
+    """
+
+    spec: GpuJob | GpuService
+    key: str
+    spec_hash: str
+
+
+Submitted = Ref | GpuJobsError
+"""What became of one submission: its ref, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """Which workloads ``jobs`` is to give; only those that gpujobs submitted."""
+
+    finished: bool = False
+    """Also those that have ended."""
+    name: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    states: frozenset[State] = frozenset()
+    """Only these; empty means any."""
+    limit: int | None = None
+    """The newest so many."""
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which lines ``logs`` is to give.
+
+    Attributes:
+        follow: Wait for more until the workload has ended and all is read. Without it, what is there, then the end.
+        tail: Only the last so many lines (of each replica), then, with ``follow``, what comes.
+        replica: Only this copy; None gives all, merged.
+        attempt: Only this attempt; None gives all, oldest first.
+        since: Only lines written at or after this time, where the system records times.
+        ended: Tells a follower whether the workload has ended; cheap, asks the scheduler at most once per round of the
+            one shared poller. After it says True the follower drains what is left and returns.
+        stop: Tells a follower to return now.
+    """
+
+    follow: bool = False
+    tail: int | None = None
+    replica: int | None = None
+    attempt: int | None = None
+    since: datetime | None = None
+    ended: Callable[[], bool] = _never
+    stop: Callable[[], bool] = _never
+
+
+class Backend(Protocol):
+    """Six calls, bulk first. Instances are thread-safe and usable after a fork."""
+
+    name: ClassVar[str]
+    """The scheme of its refs and the ``backend`` of its targets."""
+    options: ClassVar[type[BaseModel]]
+    """The keys that a target may set, with ``extra="forbid"``; every field has a default or is required of the user."""
+
+    def __init__(self, target: Target, runtime: Runtime, /) -> None:
+        """Remember both; connect on first use, not here."""
+        ...
+
+    def render(self, item: Submission, /) -> str:
+        """The exact text that ``submit`` would send; secrets as ``<secret NAME>``. Makes nothing.
+
+        Raises:
+            UnsupportedError: A field that this backend cannot honour; the message names the field.
+        """
+        ...
+
+    def submit(self, items: Sequence[Submission], /) -> list[Submitted]:
+        """Send all of them, exactly once each; one entry per item, in order.
+
+        A key that was taken before gives the ref of the first (the same hash), or a ConflictError (another). An outcome
+        that is not known is an UnavailableError: the core, or the user, submits again with the same key, and that never
+        makes a second. One refused item loses none of the others.
+        """
+        ...
+
+    def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
+        """The status of each, in order, in O(1) questions to the system.
+
+        Unknown to the system and without a record: LOST. Never raises for a single ref.
+
+        Raises:
+            UnavailableError: The system cannot be asked; the core turns it into UNKNOWN.
+        """
+        ...
+
+    def jobs(self, query: JobQuery, /) -> list[Status]:
+        """The workloads of gpujobs on this target, newest first."""
+        ...
+
+    def logs(self, ref: Ref, query: LogQuery, /) -> Iterator[LogLine]:
+        """The lines a workload wrote; no line twice, none lost without a gap.
+
+        Raises:
+            NotFoundError: There is no such workload. (Raised when called or when first iterated.)
+        """
+        ...
+
+    def cancel(self, refs: Sequence[Ref], /) -> list[GpuJobsError | None]:
+        """End them and keep their records; one entry per ref: None, or why not. Idempotent; a final one is no error."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; the next call may open them again."""
+        ...
+
+
+@runtime_checkable
+class SupportsPreflight(Protocol):
+    """Can tell, without sending, that the target could never run something."""
+
+    def preflight(self, specs: Sequence[GpuJob | GpuService], /) -> list[GpuJobsError | None]:
+        """One entry per workload: None, or a PreflightError that names what would be possible."""
+        ...
+
+
+@runtime_checkable
+class SupportsWatch(Protocol):
+    """Can wait for a change more cheaply than by asking again."""
+
+    def wait_change(self, refs: Sequence[Ref], timeout: float, /) -> bool:
+        """Block until something about one of them may have changed (True) or ``timeout`` seconds passed (False).
+
+        A timeout of 0 only looks. A false alarm is harmless; a missed change is noticed by the polling behind it.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsExplain(Protocol):
+    """Knows more about a wait or a failure than the status says: numbers."""
+
+    def explain(self, status: Status, /) -> Explanation:
+        """Why it waits or failed; the core adds the last log lines of a failure."""
+        ...
+
+
+@runtime_checkable
+class SupportsReplicas(Protocol):
+    """Can tell the copies of a workload apart."""
+
+    def replicas(self, ref: Ref, /) -> list[ReplicaStatus]:
+        """One entry per copy, by number."""
+        ...
+
+
+@runtime_checkable
+class SupportsExec(Protocol):
+    """Can run a command inside a running workload."""
+
+    def exec(self, ref: Ref, argv: Sequence[str], /, *, replica: int = 0, stdin: bytes | None = None) -> ExecResult:
+        """Run it and give what it wrote."""
+        ...
+
+    def exec_interactive(self, ref: Ref, argv: Sequence[str], /, *, replica: int = 0) -> int:
+        """Run it on this process's own terminal; returns its exit code."""
+        ...
+
+
+@runtime_checkable
+class SupportsScale(Protocol):
+    """Runs services that can change."""
+
+    def scale(self, ref: Ref, replicas: int, /) -> None:
+        """Ask for so many copies."""
+        ...
+
+    def restart(self, ref: Ref, /) -> None:
+        """Replace every copy, a few at a time."""
+        ...
+
+    def update(self, ref: Ref, item: Submission, /) -> None:
+        """Roll out another definition under the same name."""
+        ...
+
+    def endpoints(self, ref: Ref, /) -> list[str]:
+        """Where it can be reached: ``HOST:PORT``."""
+        ...
+
+
+@runtime_checkable
+class SupportsEvents(Protocol):
+    """Keeps a history of what happened to a workload."""
+
+    def events(self, ref: Ref, /) -> list[Event]:
+        """Oldest first."""
+        ...
+
+
+@runtime_checkable
+class SupportsCapacity(Protocol):
+    """Can say which GPUs there are."""
+
+    def capacity(self) -> Capacity:
+        """All GPUs by node and type, and which are free."""
+        ...
+
+
+@runtime_checkable
+class SupportsForward(Protocol):
+    """Can carry a local port to a service."""
+
+    def forward(self, ref: Ref, port: int, local_port: int, /, *, replica: int = 0) -> AbstractContextManager[int]:
+        """Listen on 127.0.0.1 (0 picks a port); the context gives the local port."""
+        ...
+
+
+@runtime_checkable
+class SupportsDelete(Protocol):
+    """Can forget a finished workload."""
+
+    def delete(self, refs: Sequence[Ref], /) -> list[GpuJobsError | None]:
+        """Remove the records of finished workloads; one entry per ref: None, or why not. A running job is refused.
+
+        A service is ended and removed.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsCheck(Protocol):
+    """Can prove that the target works."""
+
+    def check(self) -> list[Check]:
+        """One entry per thing looked at; the slow proofs (a tiny job) included."""
+        ...
+
+
+@runtime_checkable
+class SupportsLogin(Protocol):
+    """Has a connection that a person may have to open (a second factor)."""
+
+    def login(self) -> None:
+        """Open it on this process's own terminal."""
+        ...
+
+
+@runtime_checkable
+class SupportsImport(Protocol):
+    """Reads what people already have (an sbatch script, a manifest) as a workload. A class method: nobody is asked."""
+
+    @classmethod
+    def read_native(cls, text: str, /, *, path: str) -> tuple[GpuJob | GpuService, tuple[str, ...]]:
+        """The workload, and what of the text it could not express, one line each.
+
+        Raises:
+            SpecError: The text is not of this backend's kind, or cannot be read.
+        """
+        ...
+
+
+_FIRST_SIGNAL = 129
+_LAST_SIGNAL = 192
+
+
+def split_exit(code: int) -> tuple[int | None, int | None]:
+    """(exit_code, signal) of a command's status as a shell shows it: 129..192 is a signal, on every backend."""
+    return (None, code - 128) if _FIRST_SIGNAL <= code <= _LAST_SIGNAL else (code, None)
