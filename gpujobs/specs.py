@@ -6,7 +6,7 @@ import base64
 import binascii
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
@@ -14,6 +14,13 @@ from gpujobs._model import Amount, Count, EnvName, Model, NonNegative, Text, Wor
 from gpujobs.gpu import Gpu
 from gpujobs.parts import After, Port, Probe, Rollout, Secret, Toleration, Volume
 from gpujobs.units import Duration, Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Unpack
+
+    from gpujobs._fields import JobFields, ServiceFields
 
 
 def _content(value: Any) -> Any:
@@ -160,6 +167,10 @@ class GpuJob(Workload):
         extra: Per backend: ``{"slurm": ["--exclusive"], "kubernetes": {...patch...}}``.
     """
 
+    if TYPE_CHECKING:  # what may be written, for type checkers; pydantic's own constructor does the work
+
+        def __init__(self, *, command: Sequence[str] | str = (), **fields: Unpack[JobFields]) -> None: ...
+
     kind: Literal["job"] = "job"
     nodes: Count = 1
     tasks_per_node: Count = 1
@@ -187,6 +198,10 @@ class GpuService(Workload):
         expose: ``cluster-ip`` (default where there are ports), ``node-port``, ``headless`` or ``none``.
         rollout: How it is replaced; a service that asks for GPUs replaces in place unless this says otherwise.
     """
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, command: Sequence[str] | str = (), **fields: Unpack[ServiceFields]) -> None: ...
 
     kind: Literal["service"] = "service"
     replicas: NonNegative = 1

@@ -1,0 +1,115 @@
+"""Workloads as JSON, YAML and TOML text, there and back, and files of other systems read in."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from gpujobs.errors import SpecError
+from gpujobs.specs import AnyWorkload, GpuJob, GpuService
+
+if TYPE_CHECKING:
+    import os
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Format = Literal["json", "yaml", "toml"]
+_ADAPTER: TypeAdapter[GpuJob | GpuService] = TypeAdapter(AnyWorkload)
+_SUFFIXES: dict[str, Format] = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
+
+
+def dumps(workload: GpuJob | GpuService, fmt: Format = "yaml") -> str:
+    """The text of a workload: the fields that differ from their defaults. Values of secrets are left out."""
+    data = {"kind": workload.kind, **workload.model_dump(mode="json", exclude_defaults=True, exclude_none=True)}
+    if fmt == "json":
+        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    if fmt == "toml":
+        import tomli_w  # noqa: PLC0415  # first use
+
+        return tomli_w.dumps(data)
+    import yaml  # noqa: PLC0415  # first use
+
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+
+def loads(text: str, fmt: Format = "yaml", *, source: str = "the text") -> GpuJob | GpuService:
+    """The workload of a text; ``kind`` may be left out where only one kind has all its fields.
+
+    Raises:
+        SpecError: The text is not of that format, or describes no workload; the message names the field.
+    """
+    data = _parse(text, fmt, source)
+    if not isinstance(data, dict):
+        raise SpecError(
+            f"{source} holds no table of fields.", next_step="Write fields such as `command: [nvidia-smi]`."
+        )
+    table: dict[str, Any] = {str(k): v for k, v in data.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    only_service = set(GpuService.model_fields) - set(GpuJob.model_fields)
+    table.setdefault("kind", "service" if only_service & set(table) else "job")
+    try:
+        return _ADAPTER.validate_python(table)
+    except ValidationError as e:
+        raise spec_error(source, e) from e
+
+
+def load(path: str | os.PathLike[str]) -> GpuJob | GpuService:
+    """The workload of a ``.yaml``, ``.toml`` or ``.json`` file.
+
+    Raises:
+        SpecError: The file cannot be read, has another ending, or describes no workload.
+    """
+    file = Path(path)
+    fmt = _SUFFIXES.get(file.suffix.lower())
+    if fmt is None:
+        raise SpecError(f"{file} has no known ending.", next_step=f"Known: {', '.join(_SUFFIXES)}.")
+    return loads(read_text(file), fmt, source=str(file))
+
+
+def read_text(file: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        SpecError: It cannot be read, or is no UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as e:
+        raise SpecError(f"{file} cannot be read: {e.strerror}.", next_step="Check the path and its mode.") from e
+    except UnicodeDecodeError as e:
+        raise SpecError(f"{file} is not UTF-8 text (byte {e.start}).", next_step="Convert it to UTF-8.") from e
+
+
+def spec_error(source: str, error: ValidationError) -> SpecError:
+    """The first thing that pydantic found wrong, as one sentence: the field, what is allowed, the value."""
+    first = error.errors(include_url=False)[0]
+    loc = [str(p) for p in first["loc"] if p not in {"job", "service", "[key]"}]
+    shown = repr(first["input"])
+    value = shown if len(shown) <= 80 else shown[:77] + "..."  # noqa: PLR2004
+    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    field = ".".join(loc)
+    if first["type"] == "extra_forbidden":
+        return SpecError(
+            f"{source}: unknown field {field!r}{more}.", next_step="`gpujobs schema` prints the fields there are."
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    return SpecError(f"{source}: {field + ': ' if field else ''}{message} (given: {value}){more}.", next_step="")
+
+
+def _parse(text: str, fmt: Format, source: str) -> Any:
+    import yaml  # noqa: PLC0415  # first use
+
+    try:
+        if fmt == "json":
+            return json.loads(text)
+        if fmt == "toml":
+            return tomllib.loads(text)
+        return yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as e:
+        raise SpecError(f"{source} is not valid {fmt.upper()}: {e}.", next_step="Mend the line it names.") from e
