@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from typing_extensions import TypedDict
 
-from gpujobs.gpu import Gpu
-from gpujobs.parts import After, Port, Probe, Rollout, Secret, Toleration, Volume
-from gpujobs.refs import Ref
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gpujobs.gpu import Gpu
+    from gpujobs.parts import After, Port, Probe, Rollout, Secret, Toleration, Volume
+    from gpujobs.refs import Ref
 
 Span: TypeAlias = timedelta | float | str
 Bytes: TypeAlias = int | str

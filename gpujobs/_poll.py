@@ -18,7 +18,7 @@ from gpujobs.reasons import Cause, Reason
 from gpujobs.states import State, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from gpujobs.backend import Backend, Clock
     from gpujobs.refs import Ref
@@ -60,7 +60,7 @@ class Poller:
         self._state = _Shared()
 
     @contextmanager
-    def watching(self, refs: Sequence[Ref]) -> Iterator[None]:
+    def watching(self, refs: Sequence[Ref]) -> Generator[None]:
         """Count these refs among those that every round asks for."""
         shared = self._shared()
         with shared.changed:

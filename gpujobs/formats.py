@@ -45,12 +45,18 @@ def loads(text: str, fmt: Format = "yaml", *, source: str = "the text") -> GpuJo
     Raises:
         SpecError: The text is not of that format, or describes no workload; the message names the field.
     """
-    data = _parse(text, fmt, source)
-    if not isinstance(data, dict):
-        raise SpecError(
-            f"{source} holds no table of fields.", next_step="Write fields such as `command: [nvidia-smi]`."
-        )
-    table: dict[str, Any] = {str(k): v for k, v in data.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return from_data(_parse(text, fmt, source), source=source)
+
+
+def from_data(data: Any, *, source: str = "the data") -> GpuJob | GpuService:
+    """The workload of a table of fields.
+
+    Raises:
+        SpecError: It is no table, or describes no workload; the message names the field.
+    """
+    if data.__class__ is not dict:
+        raise SpecError(f"{source} holds no table of fields.", next_step="Write fields: `command: [nvidia-smi]`.")
+    table: dict[str, Any] = {str(k): v for k, v in data.items()}
     only_service = set(GpuService.model_fields) - set(GpuJob.model_fields)
     table.setdefault("kind", "service" if only_service & set(table) else "job")
     try:
