@@ -71,6 +71,11 @@ class Client(SubmitVerbs, RunningVerbs):
         """The workload of a ref, from any machine with the same target. Asks nothing."""
         return bind(to_ref(ref), self)
 
+    @property
+    def clock(self) -> Clock:
+        """The time this client goes by."""
+        return self._session.clock
+
     # -- looking
 
     @overload  # a text is one ref, not many of one letter, so the overlap is meant

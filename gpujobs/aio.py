@@ -1,0 +1,131 @@
+"""A thin awaitable skin: every call runs the synchronous client in a thread.
+
+::
+
+    async with AsyncClient() as client:
+        job = await client.submit(GpuJob(command=["nvidia-smi"], gpus=1))
+        async for line in client.logs(job, follow=True):
+            print(line.text)
+        status = await client.wait(job)
+
+Cancelling an awaiting task stops the waiting, never the job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gpujobs.errors import WaitTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from typing_extensions import Self
+
+    from gpujobs.client import Client
+    from gpujobs.job import Job, RefLike, Service
+    from gpujobs.results import Capacity, ExecResult, Explanation, LogLine
+    from gpujobs.specs import GpuJob, GpuService
+    from gpujobs.states import Status
+
+T = TypeVar("T")
+_SLICE_S = 1.0
+_END = object()
+
+
+async def _call(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    return await asyncio.to_thread(functools.partial(function, *args, **kwargs))
+
+
+class AsyncClient:
+    """The verbs of :class:`gpujobs.Client`, awaitable. What they mean is documented there."""
+
+    def __init__(self, client: Client | None = None) -> None:
+        if client is None:
+            from gpujobs.client import Client  # noqa: PLC0415  # first use
+
+            client = Client()
+        self.client = client
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await _call(self.client.close)
+
+    async def submit(self, workload: GpuJob | GpuService, **options: Any) -> Job | Service:
+        """As ``Client.submit``."""
+        return await _call(self.client.submit, workload, **options)
+
+    async def submit_many(self, workloads: Iterable[GpuJob | GpuService], **options: Any) -> list[Job | Service]:
+        """As ``Client.submit_many``."""
+        return await _call(self.client.submit_many, workloads, **options)
+
+    async def status(self, ref: RefLike) -> Status:
+        """As ``Client.status`` of one."""
+        return await _call(self.client.status, ref)
+
+    async def statuses(self, refs: Sequence[RefLike]) -> list[Status]:
+        """As ``Client.status`` of many."""
+        return await _call(self.client.status, list(refs))
+
+    async def wait(self, ref: RefLike, *, timeout: float | None = None) -> Status:  # the client's own word
+        """As ``Client.wait`` of one; the thread behind it ends soon after a cancellation."""
+        clock = self.client.clock
+        deadline = None if timeout is None else clock.monotonic() + timeout
+        while True:
+            left = None if deadline is None else deadline - clock.monotonic()
+            try:
+                return await _call(self.client.wait, ref, timeout=_SLICE_S if left is None else min(_SLICE_S, left))
+            except WaitTimeoutError:
+                if left is not None and left <= _SLICE_S:
+                    raise
+
+    async def logs(
+        self,
+        ref: RefLike,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        replica: int | None = None,
+        attempt: int | None = None,
+        since: datetime | None = None,
+    ) -> AsyncIterator[LogLine]:
+        """As ``Client.logs``."""
+        stop = threading.Event()
+        lines = self.client.logs(
+            ref, follow=follow, tail=tail, replica=replica, attempt=attempt, since=since, stop=stop.is_set
+        )
+        try:
+            while (line := await _call(next, lines, _END)) is not _END:
+                yield line
+        finally:
+            stop.set()
+
+    async def cancel(self, refs: RefLike | Iterable[RefLike]) -> None:
+        """As ``Client.cancel``."""
+        await _call(self.client.cancel, refs)
+
+    async def delete(self, refs: RefLike | Iterable[RefLike]) -> None:
+        """As ``Client.delete``."""
+        await _call(self.client.delete, refs)
+
+    async def explain(self, ref: RefLike) -> Explanation:
+        """As ``Client.explain``."""
+        return await _call(self.client.explain, ref)
+
+    async def exec(self, ref: RefLike, argv: Sequence[str], *, replica: int = 0) -> ExecResult:
+        """As ``Client.exec``."""
+        return await _call(self.client.exec, ref, argv, replica=replica)
+
+    async def capacity(self, target: str | None = None) -> Capacity:
+        """As ``Client.capacity``."""
+        return await _call(self.client.capacity, target)
+
+    async def list_jobs(self, **query: Any) -> list[Status]:
+        """As ``Client.list_jobs``."""
+        return await _call(self.client.list_jobs, **query)

@@ -1,0 +1,20 @@
+r"""For tests: an in-memory backend with a clock of your own, and the contract that every backend passes.
+
+Your own code against the in-memory backend, without any cluster::
+
+    from gpujobs import Client
+    from gpujobs.testing import ManualClock, MemoryBackend, Outcome
+
+    backend = MemoryBackend.create(outcome=lambda item: Outcome(exit_code=0, output=b"hello\n", seconds=5))
+    client = Client(backends={"memory": backend}, clock=backend.clock, state_dir=tmp_path)
+    assert client.submit(["anything"]).wait().succeeded     # five seconds of the manual clock, none of yours
+
+A backend of your own against the contract: subclass :class:`gpujobs.testing.contract.BackendContract`.
+"""
+
+from __future__ import annotations
+
+from gpujobs.testing.clock import ManualClock
+from gpujobs.testing.memory import MemoryBackend, MemoryOptions, Outcome
+
+__all__ = ["ManualClock", "MemoryBackend", "MemoryOptions", "Outcome"]
