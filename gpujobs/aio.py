@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gpujobs.errors import WaitTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from typing_extensions import Self
@@ -34,11 +34,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _SLICE_S = 1.0
-_END = object()
 
 
 async def _call(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     return await asyncio.to_thread(functools.partial(function, *args, **kwargs))
+
+
+def _next_line(lines: Iterator[LogLine]) -> LogLine | None:
+    return next(lines, None)
 
 
 class AsyncClient:
@@ -101,7 +104,7 @@ class AsyncClient:
             ref, follow=follow, tail=tail, replica=replica, attempt=attempt, since=since, stop=stop.is_set
         )
         try:
-            while (line := await _call(next, lines, _END)) is not _END:
+            while (line := await _call(_next_line, lines)) is not None:
                 yield line
         finally:
             stop.set()
