@@ -51,15 +51,15 @@ class RunningVerbs:
         Raises:
             SpecError: The command is empty. NotFoundError: Nothing runs there. UnsupportedError: Not on this backend.
         """
-        which = to_ref(ref)
+        which, words = to_ref(ref), _argv(argv)
         power = self._session.able(which, SupportsExec, "run commands inside a workload")
-        return power.exec(which, _argv(argv), replica=replica, stdin=stdin)
+        return power.exec(which, words, replica=replica, stdin=stdin)
 
     def exec_interactive(self, ref: RefLike, argv: Sequence[str], *, replica: int = 0) -> int:
         """Run a command inside a running workload on this terminal; its exit code."""
-        which = to_ref(ref)
+        which, words = to_ref(ref), _argv(argv)
         power = self._session.able(which, SupportsExec, "run commands inside a workload")
-        return power.exec_interactive(which, _argv(argv), replica=replica)
+        return power.exec_interactive(which, words, replica=replica)
 
     def wait_ready(self, ref: RefLike, *, timeout: float | None = None) -> Status:
         """Block until all copies of a service are ready, and none of a former definition is left.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from gpujobs.errors import SpecError
+from gpujobs.errors import SpecError, UnsupportedError
 from gpujobs.specs import AnyWorkload, GpuJob, GpuService
 
 if TYPE_CHECKING:
@@ -76,6 +76,25 @@ def load(path: str | os.PathLike[str]) -> GpuJob | GpuService:
     if fmt is None:
         raise SpecError(f"{file} has no known ending.", next_step=f"Known: {', '.join(_SUFFIXES)}.")
     return loads(read_text(file), fmt, source=str(file))
+
+
+def read_native(backend: str, path: str | os.PathLike[str]) -> tuple[GpuJob | GpuService, tuple[str, ...]]:
+    """The workload of another system's file (``slurm``: an sbatch script; ``kubernetes``: a manifest).
+
+    Returns:
+        The workload, and what of the file it could not express, one line each.
+
+    Raises:
+        SpecError: The file cannot be read, or is not of that kind.
+        UnsupportedError: The backend reads no files.
+    """
+    from gpujobs._plugins import backend_class  # noqa: PLC0415  # only this function needs a backend
+    from gpujobs.backend import SupportsImport  # noqa: PLC0415
+
+    cls = backend_class(backend)
+    if not isinstance(cls, SupportsImport):
+        raise UnsupportedError(f"The {backend} backend reads no files of its system.")
+    return cls.read_native(read_text(Path(path)), path=str(path))
 
 
 def read_text(file: Path) -> str:

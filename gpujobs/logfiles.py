@@ -124,7 +124,7 @@ class LogTail:
             os.close(fd)
         self.offset += len(data)
         self.moved = bool(data or before)
-        if not data and self._splitter.held_return:
+        if not data and self._splitter.held_return:  # noqa: SIM108  # two lines read better than one long one
             # One look later nothing followed the \r: it ends the line (a progress bar), show it.
             lines = self._splitter.flush()
         else:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
+import os
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from gpujobs._model import Amount, Count, EnvName, Model, NonNegative, Text, Words
+from gpujobs.errors import SpecError
 from gpujobs.gpu import Gpu
 from gpujobs.parts import After, Port, Probe, Rollout, Secret, Toleration, Volume
 from gpujobs.units import Duration, Memory
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from gpujobs._fields import JobFields, ServiceFields
+
+
+_W = TypeVar("_W", bound="Workload")
+_log = logging.getLogger(__name__)
 
 
 def _content(value: Any) -> Any:
@@ -145,6 +152,21 @@ class Workload(Model):
         return self
 
 
+def _read(cls: type[_W], backend: str, path: str | os.PathLike[str]) -> _W:
+    """A workload of the wanted kind from another system's file; what was lost is logged."""
+    from gpujobs.formats import read_native  # noqa: PLC0415  # which reads these models
+
+    workload, lost = read_native(backend, path)
+    if not isinstance(workload, cls):
+        raise SpecError(
+            f"{os.fspath(path)} describes a {type(workload).__name__}, not a {cls.__name__}.",
+            next_step=f"Read it with {type(workload).__name__}.from_manifest.",
+        )
+    for line in lost:
+        _log.warning("%s: not expressed: %s", os.fspath(path), line)
+    return workload
+
+
 class GpuJob(Workload):
     """A workload that runs to completion.
 
@@ -181,6 +203,24 @@ class GpuJob(Workload):
     requeue: bool | None = None
     after: Annotated[tuple[After, ...], _LIST] = ()
 
+    @classmethod
+    def from_sbatch(cls, path: str | os.PathLike[str]) -> GpuJob:
+        """The job of an sbatch script; ``gpujobs.formats.read_native`` also gives what it could not express.
+
+        Raises:
+            SpecError: The file cannot be read, or is no sbatch script.
+        """
+        return _read(cls, "slurm", path)
+
+    @classmethod
+    def from_manifest(cls, path: str | os.PathLike[str]) -> GpuJob:
+        """The job of a Kubernetes Job or Pod.
+
+        Raises:
+            SpecError: The file cannot be read, or describes no job.
+        """
+        return _read(cls, "kubernetes", path)
+
     @model_validator(mode="after")
     def _check_job(self) -> GpuJob:
         if self.parallelism is not None and self.array is None:
@@ -211,6 +251,15 @@ class GpuService(Workload):
     startup: Probe | None = None
     expose: Literal["none", "cluster-ip", "node-port", "headless"] | None = None
     rollout: Rollout | None = None
+
+    @classmethod
+    def from_manifest(cls, path: str | os.PathLike[str]) -> GpuService:
+        """The service of a Kubernetes Deployment (with its Service).
+
+        Raises:
+            SpecError: The file cannot be read, or describes no service.
+        """
+        return _read(cls, "kubernetes", path)
 
     @model_validator(mode="after")
     def _check_service(self) -> GpuService:
