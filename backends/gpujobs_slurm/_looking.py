@@ -1,0 +1,254 @@
+"""The statuses of many jobs in one ``squeue``, at most one ``sacct``, and the records of those that have ended."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from gpujobs.errors import GpuJobsError, NotFoundError, UnavailableError
+from gpujobs.reasons import Cause, Reason
+from gpujobs.states import State
+from gpujobs_slurm._ends import end_by_traces
+from gpujobs_slurm._errors import command_error, text_of
+from gpujobs_slurm._names import is_ours
+from gpujobs_slurm._record import Record, Settled, split_id
+from gpujobs_slurm._rows import TIMES, Row, parse_sacct, parse_squeue, sacct, squeue
+from gpujobs_slurm._states import meaning
+from gpujobs_slurm._status import array_of, copies, from_row, from_settled, lost, settle, unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from gpujobs.backend import Clock
+    from gpujobs.refs import Ref
+    from gpujobs.results import ReplicaStatus
+    from gpujobs.states import Status
+    from gpujobs_slurm._facts import Facts
+    from gpujobs_slurm._transport import Transport
+
+_FEW = 100
+"""So many jobs have their records read first: if all have ended, nobody is asked."""
+_INVALID = "invalid job id"
+
+
+@dataclass(slots=True)
+class _Round:
+    """What is known in one round."""
+
+    records: dict[str, Record] = field(default_factory=dict[str, Record])
+    """By job id without index."""
+    read: set[str] = field(default_factory=set[str])
+    rows: dict[str, dict[int | None, Row]] = field(default_factory=dict[str, "dict[int | None, Row]"])
+    failure: Cause | None = None
+    """Why ``squeue`` could not be asked."""
+    accounting_failure: Cause | None = None
+    asked_accounting: set[str] = field(default_factory=set[str])
+    news: dict[str, dict[str, Settled]] = field(default_factory=lambda: defaultdict(dict))
+
+
+class Looker:
+    """Slurm's own state first, then the accounting, then what the job left; an end once seen stays."""
+
+    def __init__(
+        self, transport: Transport, facts: Callable[[], Facts], root: Callable[[], str], clock: Clock, timeout: float
+    ) -> None:
+        self._transport = transport
+        self._facts = facts
+        self._root = root
+        self._clock = clock
+        self._timeout = timeout
+
+    def statuses(self, refs: Sequence[Ref]) -> list[Status]:
+        """One per ref, in order.
+
+        Raises:
+            UnavailableError: Slurm cannot be asked, and no record has the answer.
+        """
+        wanted = [(ref, split_id(ref.id)) for ref in refs]
+        parents = list(dict.fromkeys(part[0] for _, part in wanted if part))
+        round_ = _Round()
+        if len(parents) <= _FEW:
+            self._read(round_, parents)
+        else:
+            self._read(round_, set(self._transport.call("twins", self._root())) & set(parents))
+        self._ask(round_, [p for _, p in wanted if p])
+        self._fill(round_, [p for _, p in wanted if p])
+        found = [self._status(round_, ref, *part) if part else lost(ref) for ref, part in wanted]
+        self._keep(round_)
+        if round_.failure and found and all(s.state is State.UNKNOWN for s in found):
+            raise UnavailableError(round_.failure.message, next_step=round_.failure.next)
+        return found
+
+    def replicas(self, ref: Ref) -> list[ReplicaStatus]:
+        """Every copy of a job: its elements, and of each its nodes.
+
+        Raises:
+            NotFoundError: There is no such job.
+            UnavailableError: Slurm cannot be asked.
+        """
+        part = split_id(ref.id)
+        whole = self.statuses([ref])[0]
+        if part is None or (whole.state is State.LOST and whole.submitted_at is None):
+            raise NotFoundError(f"There is no {ref}.", next_step="`gpujobs ps --all` shows what there is.")
+        round_ = _Round()
+        self._read(round_, [part[0]])
+        record = round_.records.get(part[0])
+        if part[1] is not None or record is None or record.size is None:
+            return copies(whole, record, 0)
+        refs = [replace(ref, id=f"{part[0]}_{i}") for i in range(record.size)]
+        return [copy for i, status in enumerate(self.statuses(refs)) for copy in copies(status, record, i)]
+
+    def _read(self, round_: _Round, parents: Iterable[str]) -> None:
+        missing = [p for p in parents if p not in round_.read]
+        if not missing:
+            return
+        answer = self._transport.call("read_ids", self._root(), missing)
+        records = {name: Record(data) for name, data in answer["records"].items()}
+        round_.records.update((i, records[name]) for i, name in answer["of"].items() if name in records)
+        round_.read.update(missing)
+
+    def _ask(self, round_: _Round, parts: Sequence[tuple[str, int | None]]) -> None:
+        """One ``squeue`` for all that has not settled."""
+        open_ = {self._owner(round_, p, i)[0] for p, i in parts if not self._is_settled(round_, p, i)}
+        if not open_:
+            return
+        done = self._transport.call("run", squeue(sorted(open_)), b"", self._timeout, TIMES)
+        if done["rc"] != 0:
+            if _INVALID not in text_of(done["err"]).lower():
+                error = command_error("squeue", done["rc"], done["err"])
+                round_.failure = Cause(Reason.UNREACHABLE, error.message, error.next_step)
+            return
+        self._add(round_, parse_squeue(done["out"].decode(errors="replace")), open_)
+
+    def _add(self, round_: _Round, rows: Iterable[Row], wanted: set[str]) -> None:
+        for row in rows:
+            parent, _, index = row.id.partition("_")
+            if parent in wanted:
+                known = round_.rows.setdefault(parent, {})
+                known[int(index) if index.isdigit() else None] = row
+
+    def _fill(self, round_: _Round, parts: Sequence[tuple[str, int | None]]) -> None:
+        """Records of whatever may have ended; the accounting for what the queue has forgotten."""
+        doubtful = [(p, i) for p, i in parts if self._doubtful(round_, p, i)]
+        self._read(round_, dict.fromkeys(p for p, _ in doubtful))
+        if round_.failure:
+            return
+        gone = {self._owner(round_, p, i)[0] for p, i in doubtful if self._gone(round_, p, i)}
+        if gone and self._facts().accounting:
+            self._ask_accounting(round_, gone)
+
+    def _ask_accounting(self, round_: _Round, gone: set[str]) -> None:
+        done = self._transport.call("run", sacct(sorted(gone)), b"", self._timeout, TIMES)
+        if done["rc"] != 0:
+            error = command_error("sacct", done["rc"], done["err"])
+            round_.accounting_failure = Cause(Reason.UNREACHABLE, error.message, error.next_step)
+            return
+        for row in parse_sacct(done["out"].decode(errors="replace")):
+            parent, _, index = row.id.partition("_")
+            # The queue is fresher, and lag shows a job that is gone as running still.
+            known = round_.rows.setdefault(parent, {})
+            key = int(index) if index.isdigit() else None
+            if key not in known and _final(row):
+                known[key] = row
+
+    def _doubtful(self, round_: _Round, parent: str, index: int | None) -> bool:
+        rows = round_.rows.get(parent)
+        if not rows:
+            return True
+        chosen = [rows[index]] if index in rows else list(rows.values()) if index is None else []
+        return not chosen or index is None and None not in rows or any(r.restarts or _final(r) for r in chosen)
+
+    def _gone(self, round_: _Round, parent: str, index: int | None) -> bool:
+        if self._is_settled(round_, parent, index):
+            return False
+        owner, at = self._owner(round_, parent, index)
+        rows = round_.rows.get(owner, {})
+        record = round_.records.get(parent)
+        if at is None and record is not None and record.size is not None:
+            return any(i not in rows and not record.settled(i) for i in range(record.size))
+        return not rows if at is None else at not in rows
+
+    def _is_settled(self, round_: _Round, parent: str, index: int | None) -> bool:
+        record = round_.records.get(parent)
+        if record is None:
+            return False
+        if index is None and record.size is not None:
+            return all(record.settled(i) for i in range(record.size))
+        return record.settled(index) is not None
+
+    def _owner(self, round_: _Round, parent: str, index: int | None) -> tuple[str, int | None]:
+        """The job that runs it, where it was sent more than once."""
+        record = round_.records.get(parent)
+        owner = record.owner(index) if record else None
+        return (split_id(owner) if owner else None) or (parent, index)
+
+    def _status(self, round_: _Round, ref: Ref, parent: str, index: int | None) -> Status:
+        record = round_.records.get(parent)
+        rows = round_.rows.get(parent, {})
+        if index is None and ((record and record.size is not None) or any(i is not None for i in rows)):
+            size = record.size if record and record.size is not None else 0
+            indices = list(range(size)) or sorted(i for i in rows if i is not None)
+            return array_of(ref, [self._one(round_, ref, parent, i) for i in indices], record)
+        return self._one(round_, ref, parent, index)
+
+    def _one(self, round_: _Round, ref: Ref, parent: str, index: int | None) -> Status:
+        record = round_.records.get(parent)
+        if record and record.deleted(index):
+            return lost(ref, deleted=True)
+        settled = record.settled(index) if record else None
+        if settled:
+            return from_settled(ref, settled, record, index)
+        owner, at = self._owner(round_, parent, index)
+        row = round_.rows.get(owner, {}).get(at)
+        if row is None:
+            return self._without_row(round_, ref, record, index)
+        if record is None and parent in round_.read and is_ours(row.name):
+            return lost(ref, deleted=True)
+        end = settle(row, record, index)
+        if end is None:
+            return from_row(ref, row, record, index)
+        self._note(round_, record, index, end)
+        return from_settled(ref, end, record, index, row)
+
+    def _without_row(self, round_: _Round, ref: Ref, record: Record | None, index: int | None) -> Status:
+        if round_.failure:
+            return unreachable(ref, round_.failure, record, index)
+        if record is None or (index is not None and record.size is not None and index >= record.size):
+            return unreachable(ref, round_.accounting_failure) if round_.accounting_failure else lost(ref)
+        traces = record.traces(index)
+        end = end_by_traces(traces)
+        if end.state is State.LOST and round_.accounting_failure:
+            return unreachable(ref, round_.accounting_failure, record, index)
+        outcome = traces.outcomes.get(traces.attempt, {})
+        started = traces.started.get(traces.attempt, {})
+        node = started.get("node")
+        settled = Settled(end, traces.attempt, (node,) if node else (), started.get("start"), outcome.get("end"))
+        if end.state is not State.LOST:
+            self._note(round_, record, index, settled)
+        return from_settled(ref, settled, record, index)
+
+    def _note(self, round_: _Round, record: Record | None, index: int | None, settled: Settled) -> None:
+        if record is not None:
+            round_.news[record.name]["" if index is None else str(index)] = settled
+
+    def _keep(self, round_: _Round) -> None:
+        """Whoever first sees an end writes it down; files of several clients are read in the order of their names."""
+        if not round_.news:
+            return
+        stamp = f"final.{self._clock.time():017.6f}-{secrets.token_hex(4)}"
+        files = [
+            [name, stamp, json.dumps({at: s.dump() for at, s in ends.items()}).encode()]
+            for name, ends in round_.news.items()
+        ]
+        try:
+            self._transport.call("put_many", self._root(), files)
+        except GpuJobsError:
+            # What was seen is still true; the next round writes it.
+            return
+
+
+def _final(row: Row) -> bool:
+    return meaning(row.state).state.final
