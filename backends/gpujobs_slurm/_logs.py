@@ -84,7 +84,7 @@ class LogReader:
 
         def find() -> list[LogFile]:
             now = self._clock.monotonic()
-            if remote and looked and query.follow and now - looked[-1][0] < _LISTING_S and not query.ended():
+            if remote and looked and looked[-1][1] and query.follow and now - looked[-1][0] < _LISTING_S and not query.ended():
                 return looked[-1][1]
             listed: list[list[Any]] = self._transport.call("log_files", self._root(), record.name) or []
             files = [f for f in (_file(e, record, index, nodes) for e in listed if e[4] != "slurm") if f]
