@@ -1,4 +1,4 @@
-"""``after`` on Slurm: the upstream's outcome is asked first, because Slurm runs ``afterok`` of a failed job it forgot."""
+"""``after`` on Slurm: the upstream's outcome is asked first. Slurm runs ``afterok`` of a failed job that it forgot."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from gpujobs.errors import UnavailableError
@@ -26,7 +26,6 @@ from gpujobs_slurm._watch import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from pydantic import BaseModel
 
@@ -55,7 +54,12 @@ class SlurmBackend:
         self._probe = Probe(self._transport, options, directory, runtime.clock)
         self._looker = Looker(self._transport, self._probe.facts, self.root, runtime.clock, options.timeout)
         self._sender = Sender(
-            self._transport, target, self._probe.facts, self._directory, self._looker.statuses, runtime.clock
+            self._transport,
+            target,
+            self._probe.facts,
+            self._directory,
+            statuses=self._looker.statuses,
+            clock=runtime.clock,
         )
         self._logs = LogReader(self._transport, self.root, runtime.clock)
         self._canceller = Canceller(self._transport, self.root, self._looker.statuses, options.timeout)
@@ -67,7 +71,7 @@ class SlurmBackend:
 
     def _directory(self) -> str:
         """Where a job starts that does not say: here, as with sbatch; on another machine, at home."""
-        return self._probe.facts().home if self._transport.remote else os.getcwd()
+        return self._probe.facts().home if self._transport.remote else str(Path.cwd())
 
     def render(self, item: Submission, /) -> str:
         """The sbatch script, byte for byte."""

@@ -44,25 +44,31 @@ class Canceller:
         doomed: dict[str, list[int]] = {}
         foreign: list[int] = []
         for i, ref in enumerate(refs):
-            part = split_id(ref.id)
-            record = records.get(part[0]) if part else None
-            if part is None or record is None:
+            parent, index = split_id(ref.id) or ("", None)
+            record = records.get(parent)
+            if record is None:
                 foreign.append(i)
-            elif not _over(record, part[1]):
-                marks.append([record.name, "cancelled" + ("" if part[1] is None else f".{part[1]}"), b""])
-                for job_id in dict.fromkeys([*record.ids(part[1]), ref.id]):
+            elif not _over(record, index):
+                marks.append([record.name, "cancelled" + ("" if index is None else f".{index}"), b""])
+                for job_id in dict.fromkeys([*record.ids(index), ref.id]):
                     doomed.setdefault(job_id, []).append(i)
-        for i, status in zip(foreign, self._statuses([refs[i] for i in foreign]) if foreign else [], strict=True):
-            if status.state is State.LOST:
-                found[i] = _unknown(refs[i])
-            elif not status.final:
-                doomed.setdefault(refs[i].id, []).append(i)
+        self._foreign(refs, foreign, found, doomed)
         if marks:
             self._transport.call("put_many", self._root(), marks)
         for job_id, error in self._scancel(list(doomed)).items():
             for i in doomed.get(job_id, []):
                 found[i] = error
         return found
+
+    def _foreign(
+        self, refs: Sequence[Ref], which: list[int], found: list[GpuJobsError | None], doomed: dict[str, list[int]]
+    ) -> None:
+        """Jobs without a record: Slurm may know them all the same."""
+        for i, status in zip(which, self._statuses([refs[i] for i in which]) if which else [], strict=True):
+            if status.state is State.LOST:
+                found[i] = _unknown(refs[i])
+            elif not status.final:
+                doomed.setdefault(refs[i].id, []).append(i)
 
     def _scancel(self, ids: list[str]) -> dict[str, GpuJobsError]:
         """What went wrong, by job id; one call for many."""

@@ -53,7 +53,15 @@ def check_target(backend: Backend, target: Target, transport: Transport, probe: 
 def _tiny_job(backend: Backend, target: Target, probe: Probe) -> Check:
     title = "a tiny job runs and its job directory is shared"
     word = secrets.token_hex(8)
-    spec = GpuJob(command=["echo", word], name="gpujobs-check", time_limit=60, **_defaults(target))
+    usual = target.defaults
+    spec = GpuJob(
+        command=["echo", word],
+        name="gpujobs-check",
+        time_limit=60,
+        queue=usual.get("queue"),
+        account=usual.get("account"),
+        qos=usual.get("qos"),
+    )
     result = backend.submit([Submission(spec, f"check-{word}", word)])[0]
     if isinstance(result, GpuJobsError):
         return Check(title, False, result.message, result.next_step)
@@ -67,11 +75,6 @@ def _tiny_job(backend: Backend, target: Target, probe: Probe) -> Check:
         return Check(title, True, f"{result} ran on {', '.join(status.nodes)}")
     why = status.reason.message if status.reason else "its log did not arrive"
     return Check(title, False, f"{result}: {why}", "Set job_dir to a directory on a file system that the nodes share.")
-
-
-def _defaults(target: Target) -> dict[str, str]:
-    """The queue and account that jobs of this target get."""
-    return {f: str(v) for f in ("queue", "account", "qos") if (v := target.defaults.get(f))}
 
 
 def _wait(backend: Backend, ref: Ref, probe: Probe) -> Status:

@@ -7,20 +7,101 @@ import re
 from gpujobs.errors import SpecError
 
 _SHORT = {
-    "J": "job-name", "o": "output", "e": "error", "n": "ntasks", "N": "nodes", "c": "cpus-per-task", "t": "time",
-    "p": "partition", "A": "account", "q": "qos", "C": "constraint", "x": "exclude", "a": "array", "D": "chdir",
-    "d": "dependency", "G": "gpus", "w": "nodelist", "L": "licenses", "b": "begin", "m": "distribution", "s": "oversubscribe",
-    "H": "hold", "Q": "quiet", "W": "wait", "v": "verbose", "O": "overcommit", "k": "no-kill",
-}  # fmt: skip
-_FLAGS = frozenset({"hold", "quiet", "wait", "verbose", "overcommit", "no-kill", "oversubscribe", "requeue", "no-requeue",
-                    "parsable", "exclusive", "contiguous", "spread-job", "use-min-nodes", "test-only", "ignore-pbs"})  # fmt: skip
+    "J": "job-name",
+    "o": "output",
+    "e": "error",
+    "n": "ntasks",
+    "N": "nodes",
+    "c": "cpus-per-task",
+    "t": "time",
+    "p": "partition",
+    "A": "account",
+    "q": "qos",
+    "C": "constraint",
+    "x": "exclude",
+    "a": "array",
+    "D": "chdir",
+    "d": "dependency",
+    "G": "gpus",
+    "w": "nodelist",
+    "L": "licenses",
+    "b": "begin",
+    "m": "distribution",
+    "s": "oversubscribe",
+    "H": "hold",
+    "Q": "quiet",
+    "W": "wait",
+    "v": "verbose",
+    "O": "overcommit",
+    "k": "no-kill",
+}
+_FLAGS = frozenset(
+    {
+        "hold",
+        "quiet",
+        "wait",
+        "verbose",
+        "overcommit",
+        "no-kill",
+        "oversubscribe",
+        "requeue",
+        "no-requeue",
+        "parsable",
+        "exclusive",
+        "contiguous",
+        "spread-job",
+        "use-min-nodes",
+        "test-only",
+        "ignore-pbs",
+    }
+)
 _KNOWN = (
-    "account", "array", "begin", "chdir", "comment", "constraint", "cpus-per-gpu", "cpus-per-task", "deadline",
-    "dependency", "distribution", "error", "exclude", "exclusive", "export", "gpus", "gpus-per-node", "gpus-per-task",
-    "gres", "hint", "hold", "job-name", "licenses", "mail-type", "mail-user", "mem", "mem-per-cpu", "mem-per-gpu",
-    "nice", "no-requeue", "nodelist", "nodes", "ntasks", "ntasks-per-node", "open-mode", "output", "oversubscribe",
-    "parsable", "partition", "qos", "requeue", "reservation", "signal", "time", "wait",
-)  # fmt: skip
+    "account",
+    "array",
+    "begin",
+    "chdir",
+    "comment",
+    "constraint",
+    "cpus-per-gpu",
+    "cpus-per-task",
+    "deadline",
+    "dependency",
+    "distribution",
+    "error",
+    "exclude",
+    "exclusive",
+    "export",
+    "gpus",
+    "gpus-per-node",
+    "gpus-per-task",
+    "gres",
+    "hint",
+    "hold",
+    "job-name",
+    "licenses",
+    "mail-type",
+    "mail-user",
+    "mem",
+    "mem-per-cpu",
+    "mem-per-gpu",
+    "nice",
+    "no-requeue",
+    "nodelist",
+    "nodes",
+    "ntasks",
+    "ntasks-per-node",
+    "open-mode",
+    "output",
+    "oversubscribe",
+    "parsable",
+    "partition",
+    "qos",
+    "requeue",
+    "reservation",
+    "signal",
+    "time",
+    "wait",
+)
 _DIRECTIVE = "#SBATCH"
 
 
@@ -77,7 +158,7 @@ def _options(words: list[str], where: str) -> list[tuple[str, str]]:
 
 
 def _full(name: str) -> str:
-    """sbatch takes any beginning of a name that only one has."""
+    """Sbatch takes any beginning of a name that only one has."""
     if name in _KNOWN or name in _FLAGS:
         return name
     matches = [k for k in _KNOWN if k.startswith(name)]

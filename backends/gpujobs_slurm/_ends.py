@@ -83,15 +83,10 @@ def end_by_slurm(row: Row, traces: Traces) -> End:
         return End(State.SUCCEEDED, None, 0)
     if means.reason is Reason.OOM:
         return _oom(outcome)
-    if means.state is State.CANCELLED:
-        if row.reason.startswith("DependencyNeverSatisfied"):
-            return End(State.CANCELLED, told(Reason.DEPENDENCY))
-        return End(State.CANCELLED, told(Reason.CANCELLED))
-    if means.reason is not Reason.EXIT_CODE:
-        return End(State.FAILED, told(means.reason or Reason.UNKNOWN))
-    if row.signal:
-        return _by_signal(row.signal, traces)
-    return _by_exit(row.exit_code, outcome, traces)
+    if means.reason is Reason.EXIT_CODE:
+        return _by_signal(row.signal, traces) if row.signal else _by_exit(row.exit_code, outcome, traces)
+    never = row.reason.startswith("DependencyNeverSatisfied")
+    return End(means.state, told(Reason.DEPENDENCY if never else means.reason or Reason.UNKNOWN))
 
 
 def _by_signal(signal: int, traces: Traces) -> End:
@@ -128,7 +123,7 @@ def ended(status: int) -> End:
     if signal is not None:
         return End(State.FAILED, Cause(Reason.SIGNAL, f"Signal {signal} ended it.", "Read its log."), None, signal)
     step = {
-        _NOT_FOUND: "A program or module was not found: nothing of your shell reaches the job; use setup, env, inherit_env.",
+        _NOT_FOUND: "Something was not found: nothing of your shell reaches a job; use setup, env, inherit_env.",
         _CANNOT_EXECUTE: "A program cannot be executed: check its mode and its kind.",
     }.get(status, "Read its log.")
     return End(State.FAILED, Cause(Reason.EXIT_CODE, f"Its command ended with exit code {code}.", step), code)
@@ -159,13 +154,13 @@ def end_by_traces(traces: Traces) -> End:
     if outcome is None:
         return End(State.CANCELLED, told(Reason.CANCELLED)) if traces.cancelled else End(State.LOST, told(Reason.LOST))
     if outcome.get("received"):
-        note = str(outcome.get("note") or "")
-        for words, state, reason in _NOTES:
-            if words in note:
-                return End(state, told(reason))
-        if traces.cancelled:
-            return End(State.CANCELLED, told(Reason.CANCELLED))
-    status = int(outcome.get("exit") or 0)
-    if int(outcome.get("oom") or 0) > 0:
-        return _oom(outcome)
-    return ended(status)
+        return _by_note(str(outcome.get("note") or ""), outcome, traces)
+    return _oom(outcome) if int(outcome.get("oom") or 0) > 0 else ended(int(outcome.get("exit") or 0))
+
+
+def _by_note(note: str, outcome: Mapping[str, Any], traces: Traces) -> End:
+    """It was told to end; slurmstepd's note in its output says why."""
+    for words, state, reason in _NOTES:
+        if words in note:
+            return End(state, told(reason))
+    return End(State.CANCELLED, told(Reason.CANCELLED)) if traces.cancelled else ended(int(outcome.get("exit") or 0))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gpujobs.errors import NotFoundError
-from gpujobs.logfiles import LOCAL_FILES, LogFile, Piece, read_logs
+from gpujobs.logfiles import LogFile, Piece, read_logs
 from gpujobs_slurm._record import Record, split_id
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class RemoteFiles:
         self._transport = transport
         self._wait = 0.0
 
-    def patient(self, alone: bool, /) -> None:
+    def patient(self, *, alone: bool) -> None:
         """Let reads wait for more; only where a single file is followed, or the others would wait, too."""
         self._wait = _LONG_POLL_S if alone else 0.0
 
@@ -84,14 +84,21 @@ class LogReader:
 
         def find() -> list[LogFile]:
             now = self._clock.monotonic()
-            if remote and looked and looked[-1][1] and query.follow and now - looked[-1][0] < _LISTING_S and not query.ended():
+            if (
+                remote
+                and looked
+                and looked[-1][1]
+                and query.follow
+                and now - looked[-1][0] < _LISTING_S
+                and not query.ended()
+            ):
                 return looked[-1][1]
             listed: list[list[Any]] = self._transport.call("log_files", self._root(), record.name) or []
             files = [f for f in (_file(e, record, index, nodes) for e in listed if e[4] != "slurm") if f]
             if not files and (not query.follow or query.ended()):
                 files = [f for f in (_file(e, record, index, nodes) for e in listed) if f]
             if remote:
-                remote.patient(len(files) == 1 and query.follow and not query.ended())
+                remote.patient(alone=len(files) == 1 and query.follow and not query.ended())
             looked[:] = [(now, files)]
             return files
 

@@ -20,7 +20,7 @@ from gpujobs_slurm._states import meaning
 from gpujobs_slurm._status import array_of, copies, from_row, from_settled, lost, settle, unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from gpujobs.backend import Clock
     from gpujobs.refs import Ref
@@ -159,7 +159,7 @@ class Looker:
         if not rows:
             return True
         chosen = [rows[index]] if index in rows else list(rows.values()) if index is None else []
-        return not chosen or index is None and None not in rows or any(r.restarts or _final(r) for r in chosen)
+        return not chosen or (index is None and None not in rows) or any(r.restarts or _final(r) for r in chosen)
 
     def _gone(self, round_: _Round, parent: str, index: int | None) -> bool:
         if self._is_settled(round_, parent, index):

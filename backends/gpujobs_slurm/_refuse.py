@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from gpujobs.specs import GpuJob, GpuService
 
 MAX_FILES = 3 * 1024 * 1024
-_SECOND = 1.0
 
 _NEVER = {
     "image_pull_policy": "Slurm's container runtimes have no pull policy",
@@ -79,7 +78,7 @@ def _files(spec: GpuJob) -> None:
 def _numbers(spec: GpuJob) -> None:
     if spec.cpus is not None and spec.cpus % spec.tasks_per_node:
         raise UnsupportedError(
-            f"cpus: {spec.cpus:g} per node cannot be divided among {spec.tasks_per_node} tasks; Slurm gives whole CPUs.",
+            f"cpus: {spec.cpus:g} per node cannot be divided into whole CPUs for {spec.tasks_per_node} tasks.",
             next_step=f"Ask for a multiple of {spec.tasks_per_node}.",
         )
     if isinstance(spec.priority, int) and spec.priority > 0:

@@ -69,7 +69,7 @@ def render_script(order: Order) -> str:
 
 
 def quote(value: str) -> str:
-    r"""A value for a directive: sbatch takes ``\`` and ``"`` escaped inside double quotes, and nothing else as special."""
+    r"""A value for a directive: between double quotes sbatch takes ``\`` and ``"`` escaped, and all else as it is."""
     if value and set(value) <= _SAFE:
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -44,6 +44,7 @@ class Sender:
         target: Target,
         facts: Callable[[], Facts],
         directory: Callable[[], str],
+        *,
         statuses: Callable[[Sequence[Ref]], list[Status]],
         clock: Clock,
     ) -> None:
@@ -198,10 +199,8 @@ class Sender:
 
     def _taken(self, item: Submission, root: str, taken: list[Any] | None) -> Submitted:
         """The ref of the first submission of a key; where that has none, it is looked for and then sent again."""
-        if taken is None:
-            return UnavailableError(f"The record of the key {item.key!r} was removed while it was looked at.")
-        name, index = taken
-        record = self._settled_claim(root, name, index)
+        name, index = taken or ("", None)
+        record = self._settled_claim(root, name, index) if name else None
         if record is None:
             return UnavailableError(f"The record of the key {item.key!r} was removed while it was looked at.")
         ids = record.ids(index)
@@ -211,18 +210,20 @@ class Sender:
                 f"The key {item.key!r} belongs to {where}.",
                 next_step="Give another key, or delete that one first.",
             )
-        if ids:
-            return self._ref(ids[0])
+        return self._ref(ids[0]) if ids else self._find_or_send(root, record, index)
+
+    def _find_or_send(self, root: str, record: Record, index: int | None) -> Submitted:
+        """For a claim without an id: its sender died, or got no answer."""
         found = self._in_queue(record, index)
         if isinstance(found, GpuJobsError):
             return found
         if found is not None:
-            self._transport.call("adopt", root, name, found.partition("_")[0], index)
+            self._transport.call("adopt", root, record.name, found.partition("_")[0], index)
             return self._ref(found)
         nonce = secrets.token_hex(8)
         argv = _SBATCH if index is None else [*_SBATCH, f"--array={ranges((index,))}"]
-        answer = self._transport.call("send_again", root, name, nonce, argv, self._timeout, index)
-        return self._answer(root, name, index, nonce, answer)
+        answer = self._transport.call("send_again", root, record.name, nonce, argv, self._timeout, index)
+        return self._answer(root, record.name, index, nonce, answer)
 
     def _settled_claim(self, root: str, name: str, index: int | None) -> Record | None:
         """The record once nobody is sending it any more: it has an id, or its sender is gone."""

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH, UP  # sent to login nodes as it is, so no newer than Python 3.6, and plain os calls
 """The loop on a login node: one request a line on stdin, one answer a line on stdout, several at once."""
 
 from __future__ import annotations
@@ -50,13 +49,13 @@ def serve(nonce: str) -> None:
         except OSError as e:
             result = {"id": request["id"], "oserror": [e.errno, e.strerror, str(e.filename or "")]}
         except Exception as e:  # noqa: BLE001  # told to the client, which raises
-            result = {"id": request["id"], "error": "{}: {}".format(type(e).__name__, e)}
+            result = {"id": request["id"], "error": f"{type(e).__name__}: {e}"}
         line = json.dumps(result)
         with lock:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
 
-    sys.stdout.write("\n{} {} {}\n".format(GREETING, VERSION, nonce))
+    sys.stdout.write(f"\n{GREETING} {VERSION} {nonce}\n")
     sys.stdout.flush()
     for line in iter(sys.stdin.readline, ""):
         threading.Thread(target=answer, args=(json.loads(line),), daemon=True).start()

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH, UP  # sent to login nodes as it is, so no newer than Python 3.6, and plain os calls
 """The log files of a record, and reading them by offset."""
 
 from __future__ import annotations
@@ -6,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 _LOG = re.compile(r"log(?:\.(\d+))?(?:\.r(\d+))?\.(\d+)")
 _OWN = re.compile(r"(out|err)(?:\.(\d+))?")
@@ -15,7 +14,7 @@ _CHUNK = 256 * 1024
 _LOOK_S = 0.05
 
 
-def log_files(root: str, name: str) -> Optional[List[List[Any]]]:
+def log_files(root: str, name: str) -> list[list[Any]] | None:
     """``[path, element or -1, node rank, attempt, stream]`` of each; None when there is no such record.
 
     ``log.7.r1.0`` is attempt 0 of element 7 on its second node. Where the user chose the files, ``out`` and ``err``
@@ -26,7 +25,7 @@ def log_files(root: str, name: str) -> Optional[List[List[Any]]]:
         names = os.listdir(path)
     except OSError:
         return None
-    found: List[List[Any]] = []
+    found: list[list[Any]] = []
     for entry in names:
         match = _LOG.fullmatch(entry)
         if match:
@@ -42,11 +41,11 @@ def log_files(root: str, name: str) -> Optional[List[List[Any]]]:
     return found
 
 
-def _number(text: Optional[str], default: int) -> int:
+def _number(text: str | None, default: int) -> int:
     return default if text is None else int(text)
 
 
-def read_at(path: str, offset: int, limit: int = _CHUNK, wait: float = 0.0) -> Optional[Dict[str, Any]]:
+def read_at(path: str, offset: int, limit: int = _CHUNK, wait: float = 0.0) -> dict[str, Any] | None:
     """Bytes from an offset on, with the file's inode and size; None when there is no file.
 
     With ``wait`` it answers as soon as there is something new, or after so many seconds.
@@ -67,7 +66,7 @@ def read_at(path: str, offset: int, limit: int = _CHUNK, wait: float = 0.0) -> O
         time.sleep(_LOOK_S)
 
 
-def tail_at(path: str, lines: int) -> List[int]:
+def tail_at(path: str, lines: int) -> list[int]:
     """``[offset, count]`` of the last lines; a carriage return ends one too."""
     try:
         size = os.stat(path).st_size

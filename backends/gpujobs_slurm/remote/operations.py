@@ -1,4 +1,3 @@
-# ruff: noqa: PTH, UP  # sent to login nodes as it is, so no newer than Python 3.6, and plain os calls
 """The operations that a client asks for, each one round trip."""
 
 from __future__ import annotations
@@ -8,15 +7,18 @@ import os
 import pwd
 import shutil
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any
 
 from gpujobs_slurm.remote import logs, processes, records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 AT_ONCE = 8
 _LOOK_S = 0.1
 
 
-def whoami() -> Dict[str, Any]:
+def whoami() -> dict[str, Any]:
     """Who and where we are, and what of Slurm is to be found."""
     names = ("sbatch", "squeue", "scontrol", "scancel", "sacct", "srun", "apptainer", "singularity")
     path = processes.environment()["PATH"]
@@ -30,22 +32,22 @@ def whoami() -> Dict[str, Any]:
 
 
 def submit(
-    root: str, name: str, files: Dict[str, bytes], nonce: str, argv: List[str], timeout: float
-) -> Dict[str, Any]:
+    root: str, name: str, files: dict[str, bytes], nonce: str, argv: list[str], timeout: float
+) -> dict[str, Any]:
     """Claim a key and send its script; ``{"taken": [record, index]}`` where the key was claimed before."""
     if not records.claim(root, name, files, nonce):
         return {"taken": records.resolve(root, name)}
     return send(root, name, nonce, argv, files["script"], timeout)
 
 
-def submit_many(root: str, items: List[Any], argv: List[str], timeout: float) -> List[Dict[str, Any]]:
+def submit_many(root: str, items: list[Any], argv: list[str], timeout: float) -> list[dict[str, Any]]:
     """Submit ``[name, files, nonce]`` of each, several at once."""
 
-    def one(item: Any) -> Dict[str, Any]:
+    def one(item: Any) -> dict[str, Any]:
         try:
             return submit(root, item[0], item[1], item[2], argv, timeout)
         except OSError as e:
-            return {"error": "{}: {}".format(e.filename or root, e.strerror)}
+            return {"error": f"{e.filename or root}: {e.strerror}"}
 
     if len(items) == 1:
         return [one(items[0])]
@@ -54,8 +56,8 @@ def submit_many(root: str, items: List[Any], argv: List[str], timeout: float) ->
 
 
 def send(
-    root: str, name: str, nonce: str, argv: List[str], script: bytes, timeout: float, index: Optional[int] = None
-) -> Dict[str, Any]:
+    root: str, name: str, nonce: str, argv: list[str], script: bytes, timeout: float, index: int | None = None
+) -> dict[str, Any]:
     """Run sbatch for a claim; an id is written down before it is told."""
     done = processes.run(argv, stdin=script, timeout=timeout)
     job_id = processes.job_id(done["out"]) if done["rc"] == 0 else None
@@ -65,8 +67,8 @@ def send(
 
 
 def send_again(
-    root: str, name: str, nonce: str, argv: List[str], timeout: float, index: Optional[int] = None
-) -> Dict[str, Any]:
+    root: str, name: str, nonce: str, argv: list[str], timeout: float, index: int | None = None
+) -> dict[str, Any]:
     """Send the script of a claim that has no id once more, or one element of it."""
     records.begin_again(root, name, nonce)
     with open(os.path.join(root, name, "script"), "rb") as file:
@@ -74,26 +76,26 @@ def send_again(
     return send(root, name, nonce, argv, script, timeout, index)
 
 
-def adopt(root: str, name: str, job_id: str, index: Optional[int] = None) -> None:
+def adopt(root: str, name: str, job_id: str, index: int | None = None) -> None:
     """An id that was found in the queue, for a claim (or an element of it) whose sender never told it."""
-    records.put(root, name, "sent." + job_id + ("" if index is None else ".{}".format(index)), b"")
+    records.put(root, name, "sent." + job_id + ("" if index is None else f".{index}"), b"")
     records.point(root, name, job_id)
 
 
-def claim_bulk(root: str, group: str, files: Dict[str, bytes], names: List[str], nonce: str) -> List[int]:
+def claim_bulk(root: str, group: str, files: dict[str, bytes], names: list[str], nonce: str) -> list[int]:
     """Put a record for many keys in place and claim them; the indices whose keys were free."""
     if not records.claim(root, group, files, nonce):
         raise FileExistsError(17, "there is one already", os.path.join(root, group))
     return records.claim_elements(root, group, names)
 
 
-def send_bulk(root: str, group: str, nonce: str, argv: List[str], script: bytes, timeout: float) -> Dict[str, Any]:
+def send_bulk(root: str, group: str, nonce: str, argv: list[str], script: bytes, timeout: float) -> dict[str, Any]:
     """Send a bulk's script, now that it is known which elements are ours."""
     records.put(root, group, "script", script)
     return send(root, group, nonce, argv, script, timeout)
 
 
-def watch(root: str, ids: List[str], known: Dict[str, int], timeout: float) -> Dict[str, int]:
+def watch(root: str, ids: list[str], known: dict[str, int], timeout: float) -> dict[str, int]:
     """Wait until the job left something in one of these records; when each was last written to."""
     deadline = time.monotonic() + timeout
     while True:
@@ -110,30 +112,48 @@ def _touched(path: str) -> int:
         return 0
 
 
-def delete(root: str, names: List[str]) -> None:
+def delete(root: str, names: list[str]) -> None:
     """Remove records for good."""
     for name in names:
         records.forget(root, name)
 
 
 def run(
-    argv: List[str], stdin: bytes = b"", timeout: float = 60.0, env: Optional[Dict[str, str]] = None
-) -> Dict[str, Any]:
+    argv: list[str], stdin: bytes = b"", timeout: float = 60.0, env: dict[str, str] | None = None
+) -> dict[str, Any]:
     """A Slurm command."""
     return processes.run(argv, stdin=stdin, timeout=timeout, env=env)
 
 
-def run_many(argvs: List[List[str]], timeout: float) -> List[Dict[str, Any]]:
+def run_many(argvs: list[list[str]], timeout: float) -> list[dict[str, Any]]:
     """Several Slurm commands, at once."""
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(lambda argv: processes.run(argv, timeout=timeout), argvs))
 
 
-OPERATIONS = {
-    f.__name__: f
-    for f in (
-        whoami, submit_many, send_again, adopt, claim_bulk, send_bulk, watch, delete, run, run_many,
-        records.resolve, records.read, records.read_ids, records.twins, records.doubt, records.refused,
-        records.put, records.put_many, records.listing, records.forget_elements, logs.log_files, logs.read_at, logs.tail_at,
-    )
-}  # type: Dict[str, Callable[..., Any]]  # fmt: skip
+_ALL = (
+    whoami,
+    submit_many,
+    send_again,
+    adopt,
+    claim_bulk,
+    send_bulk,
+    watch,
+    delete,
+    run,
+    run_many,
+    records.resolve,
+    records.read,
+    records.read_ids,
+    records.twins,
+    records.doubt,
+    records.refused,
+    records.put,
+    records.put_many,
+    records.listing,
+    records.forget_elements,
+    logs.log_files,
+    logs.read_at,
+    logs.tail_at,
+)
+OPERATIONS: dict[str, Callable[..., Any]] = {operation.__name__: operation for operation in _ALL}

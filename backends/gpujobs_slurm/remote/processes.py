@@ -1,4 +1,3 @@
-# ruff: noqa: PTH, UP  # sent to login nodes as it is, so no newer than Python 3.6, and plain os calls
 """Run Slurm's commands with an environment of our own."""
 
 from __future__ import annotations
@@ -8,7 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 KEPT = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT")
 PASSED = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "KRB5CCNAME")
@@ -18,7 +17,7 @@ TIMED_OUT = 124
 _JOB_ID = re.compile(r"^(\d+)(?:;\S+)?\s*$", re.MULTILINE)
 
 
-def environment() -> Dict[str, str]:
+def environment() -> dict[str, str]:
     """What Slurm's commands, and so the jobs, get to see: nothing of the caller's shell but who and where."""
     env = {k: os.environ[k] for k in (*KEPT, *PASSED) if os.environ.get(k)}
     sbatch = shutil.which("sbatch")
@@ -28,12 +27,12 @@ def environment() -> Dict[str, str]:
 
 
 def run(
-    argv: List[str],
+    argv: list[str],
     stdin: bytes = b"",
     timeout: float = 60.0,
-    cwd: Optional[str] = None,
-    env: Optional[Dict[str, str]] = None,
-) -> Dict[str, Any]:
+    cwd: str | None = None,
+    env: dict[str, str] | None = None,
+) -> dict[str, Any]:
     """``{"rc", "out", "err"}`` of a command; 127 when there is none, 124 when it took too long and was ended."""
     try:
         process = subprocess.Popen(
@@ -46,18 +45,18 @@ def run(
             start_new_session=True,  # a Ctrl-C at the terminal must not end a submission half-way
         )
     except OSError as e:
-        return {"rc": NOT_FOUND, "out": b"", "err": "{}: {}".format(argv[0], e.strerror).encode()}
+        return {"rc": NOT_FOUND, "out": b"", "err": f"{argv[0]}: {e.strerror}".encode()}
     try:
         out, err = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        text = "{} gave no answer within {:g} s".format(argv[0], timeout)
+        text = f"{argv[0]} gave no answer within {timeout:g} s"
         return {"rc": TIMED_OUT, "out": b"", "err": text.encode()}
     return {"rc": process.returncode, "out": out, "err": err}
 
 
-def job_id(out: bytes) -> Optional[str]:
+def job_id(out: bytes) -> str | None:
     """The id in what ``sbatch --parsable`` printed, also below a site's banner."""
     found = _JOB_ID.findall(out.decode("utf-8", "replace"))
     return str(found[-1]) if found else None

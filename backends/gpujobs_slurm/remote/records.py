@@ -1,4 +1,3 @@
-# ruff: noqa: PTH, UP  # sent to login nodes as it is, so no newer than Python 3.6, and plain os calls
 """Job directories: the claim of a key, what the job left, and its end.
 
 A record is a directory ``ROOT/NAME``; ``ROOT/ids/JOBID`` points to it. It is put in place whole, by one rename, and
@@ -8,17 +7,18 @@ is then element INDEX of a record that many keys share.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import tempfile
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 TWINS = "twins"
 
 
-def claim(root: str, name: str, files: Dict[str, bytes], nonce: str) -> bool:
+def claim(root: str, name: str, files: dict[str, bytes], nonce: str) -> bool:
     """Put a record in place whole; False when there is one of that name already."""
     path = os.path.join(root, name)
     if os.path.lexists(path):
@@ -57,22 +57,22 @@ def write_private(path: str, content: bytes) -> None:
         file.write(content)
 
 
-def claim_elements(root: str, group: str, names: List[str]) -> List[int]:
+def claim_elements(root: str, group: str, names: list[str]) -> list[int]:
     """Claim many keys for the elements of one record; the indices that were free."""
-    taken: List[int] = []
+    taken: list[int] = []
     for index, name in enumerate(names):
         try:
-            os.symlink("{}/{}".format(group, index), os.path.join(root, name))
+            os.symlink(f"{group}/{index}", os.path.join(root, name))
         except FileExistsError:
             continue
         taken.append(index)
     return taken
 
 
-def note_id(root: str, name: str, nonce: str, job_id: str, index: Optional[int] = None) -> bool:
+def note_id(root: str, name: str, nonce: str, job_id: str, index: int | None = None) -> bool:
     """A send (of one element only, where there is an index) was answered with this id; whether there is another one."""
     path = os.path.join(root, name)
-    mark = "sent." + job_id + ("" if index is None else ".{}".format(index))
+    mark = "sent." + job_id + ("" if index is None else f".{index}")
     os.replace(os.path.join(path, "sending." + nonce), os.path.join(path, mark))
     point(root, name, job_id)
     others = [n for n in os.listdir(path) if n.startswith("sent.") and n != mark]
@@ -88,7 +88,7 @@ def point(root: str, name: str, job_id: str) -> None:
         os.symlink("../" + name, link)
     except FileExistsError:
         if os.readlink(link) != "../" + name:
-            new = "{}.{}".format(link, os.getpid())
+            new = f"{link}.{os.getpid()}"
             os.symlink("../" + name, new)
             os.replace(new, link)
 
@@ -114,7 +114,7 @@ def refused(root: str, name: str, nonce: str) -> bool:
     return True
 
 
-def resolve(root: str, name: str) -> Optional[List[Any]]:
+def resolve(root: str, name: str) -> list[Any] | None:
     """``[record, index or None]`` of a key's name, None when nobody claimed it."""
     try:
         group, _, index = os.readlink(os.path.join(root, name)).partition("/")
@@ -125,7 +125,7 @@ def resolve(root: str, name: str) -> Optional[List[Any]]:
     return [group, int(index)]
 
 
-def record_of(root: str, job_id: str) -> Optional[str]:
+def record_of(root: str, job_id: str) -> str | None:
     """The name of the record of a job id."""
     try:
         return os.path.basename(os.readlink(os.path.join(root, "ids", job_id)))
@@ -133,7 +133,7 @@ def record_of(root: str, job_id: str) -> Optional[str]:
         return None
 
 
-def read(root: str, name: str) -> Optional[Dict[str, Any]]:
+def read(root: str, name: str) -> dict[str, Any] | None:
     """All that a record says: claim, ids, and by file name what the job and its watchers left."""
     path = os.path.join(root, name)
     try:
@@ -142,7 +142,7 @@ def read(root: str, name: str) -> Optional[Dict[str, Any]]:
             claim = json.loads(file.read().decode())
     except (OSError, ValueError):
         return None
-    found: Dict[str, Any] = {"name": name, "claim": claim, "owners": {}, "notes": {}, "marks": [], "finals": {}}
+    found: dict[str, Any] = {"name": name, "claim": claim, "owners": {}, "notes": {}, "marks": [], "finals": {}}
     now = time.time()
     for entry in sorted(names):
         stem = entry.split(".", 1)[0]
@@ -154,7 +154,7 @@ def read(root: str, name: str) -> Optional[Dict[str, Any]]:
             for index, end in (_json(os.path.join(path, entry)) or {}).items():
                 found["finals"].setdefault(index, end)
         elif stem == "sending":
-            found["marks"].append("{} {:.1f}".format(entry, now - os.lstat(os.path.join(path, entry)).st_mtime))
+            found["marks"].append(f"{entry} {now - os.lstat(os.path.join(path, entry)).st_mtime:.1f}")
         elif stem in {"sent", "unsure", "cancelled", "deleted", "retry"}:
             found["marks"].append(entry)
     return found
@@ -168,14 +168,14 @@ def _json(path: str) -> Any:
         return None
 
 
-def read_ids(root: str, ids: List[str]) -> Dict[str, Any]:
+def read_ids(root: str, ids: list[str]) -> dict[str, Any]:
     """``{"of": {id: record name}, "records": {name: record}}`` for job ids (without their array index)."""
     of = {i: name for i, name in ((i, record_of(root, i)) for i in ids) if name}
     records = {name: read(root, name) for name in set(of.values())}
     return {"of": of, "records": {n: r for n, r in records.items() if r}}
 
 
-def twins(root: str) -> List[str]:
+def twins(root: str) -> list[str]:
     """The ids of records that were sent more than once: each answers for the owner."""
     try:
         return os.listdir(os.path.join(root, TWINS))
@@ -195,8 +195,8 @@ def put(root: str, name: str, file: str, content: bytes) -> None:
     os.replace(new, os.path.join(path, file))
 
 
-def put_many(root: str, files: List[List[Any]]) -> None:
-    """``[[record, file, content], ...]``"""
+def put_many(root: str, files: list[list[Any]]) -> None:
+    """Write ``[[record, file, content], ...]``."""
     for name, file, content in files:
         put(root, name, file, content)
 
@@ -205,7 +205,7 @@ def forget(root: str, name: str) -> None:
     """Remove a record, its ids and the keys of its elements: first what leads to it, then itself."""
     found = read(root, name)
     path = os.path.join(root, name)
-    doomed = os.path.join(root, ".gone-{}-{}".format(name, os.getpid()))
+    doomed = os.path.join(root, f".gone-{name}-{os.getpid()}")
     if found:
         for element in found["claim"].get("elements", []):
             _unlink_if(os.path.join(root, element["at"]), "{}/{}".format(name, element["index"]))
@@ -220,7 +220,7 @@ def forget(root: str, name: str) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
 
 
-def forget_elements(root: str, elements: List[List[str]]) -> None:
+def forget_elements(root: str, elements: list[list[str]]) -> None:
     """Free the keys of single elements, ``[record, index]``; a record with none left goes as a whole."""
     for name, index in elements:
         found = read(root, name)
@@ -228,7 +228,7 @@ def forget_elements(root: str, elements: List[List[str]]) -> None:
             continue
         for element in found["claim"].get("elements", []):
             if str(element["index"]) == index:
-                _unlink_if(os.path.join(root, element["at"]), "{}/{}".format(name, index))
+                _unlink_if(os.path.join(root, element["at"]), f"{name}/{index}")
         if sum(m.startswith("deleted.") for m in found["marks"]) >= len(found["claim"].get("elements", [])):
             forget(root, name)
 
@@ -242,13 +242,11 @@ def _unlink_if(path: str, target: str) -> None:
 
 
 def _unlink(path: str) -> None:
-    try:
+    with contextlib.suppress(OSError):
         os.unlink(path)
-    except OSError:
-        pass
 
 
-def listing(root: str) -> List[Dict[str, Any]]:
+def listing(root: str) -> list[dict[str, Any]]:
     """Every record there is."""
     try:
         names = os.listdir(root)
