@@ -6,6 +6,7 @@ Held complete against Slurm's own list of reason texts, of every version at hand
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gpujobs.reasons import Cause, Reason
 
@@ -92,6 +93,7 @@ WAITING: dict[str, tuple[Reason, str, str]] = {
 """Everything that is not a limit of an account or a QOS; those are known by their first letters."""
 
 
+@lru_cache(maxsize=1024)
 def waiting(text: str) -> Cause:
     """Why a pending job waits, from what ``squeue`` prints as its reason.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 TIMES = {"SLURM_TIME_FORMAT": "%s"}
@@ -128,6 +129,7 @@ def _time(text: str) -> int | None:
     return int(text) if text.isdigit() else None
 
 
+@lru_cache(maxsize=1024)
 def parse_exit(text: str) -> tuple[int, int]:
     """(exit code, signal) of ``42:0``, or of the raw wait status that 22.05 prints."""
     if ":" in text:
@@ -137,6 +139,7 @@ def parse_exit(text: str) -> tuple[int, int]:
     return raw // _RAW, raw % 128
 
 
+@lru_cache(maxsize=1024)
 def expand(nodes: str) -> tuple[str, ...]:
     """``n[1-3,07],gpu5`` as single names; zeros in front are kept."""
     if not nodes or nodes in {"(null)", "None assigned"}:

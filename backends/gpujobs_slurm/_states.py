@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from gpujobs.reasons import Reason
 from gpujobs.states import State
@@ -64,6 +65,7 @@ HEADER_NAMES: dict[str, str] = {
 _UNKNOWN = Meaning(State.UNKNOWN, Reason.UNKNOWN)
 
 
+@cache
 def meaning(word: str) -> Meaning:
     """What a state word means; one that is new to us is UNKNOWN, never an end.
 

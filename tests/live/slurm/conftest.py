@@ -64,8 +64,8 @@ def plain(installed: None) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def accounted(installed: None) -> Iterator[Cluster]:
-    """22.05 with slurmdbd, preemption and a short memory of the queue."""
-    yield from _cluster("gj-acct", 17100, "--acct", "on", "--preempt", "on")
+    """22.05 with slurmdbd and preemption; the queue forgets a job after some seconds, so sacct has to answer."""
+    yield from _cluster("gj-acct", 17100, "--acct", "on", "--preempt", "on", "--minjobage", "5")
 
 
 def chroot_cluster(suite: str, name: str, base: int, *options: str) -> Iterator[Cluster]:
@@ -81,8 +81,8 @@ def chroot_cluster(suite: str, name: str, base: int, *options: str) -> Iterator[
 
 @pytest.fixture(scope="session")
 def newer(installed: None) -> Iterator[Cluster]:
-    """24.11 without accounting."""
-    yield from chroot_cluster("trixie", "gj-k24", 17200)
+    """24.11 without accounting; the queue forgets a job after some seconds, so its own record has to answer."""
+    yield from chroot_cluster("trixie", "gj-k24", 17200, "--minjobage", "5")
 
 
 @pytest.fixture(scope="session")
