@@ -32,6 +32,8 @@ _DOWN = (
 )
 """Nobody can say after one of these whether the request was taken."""
 
+_UNCONFIGURED = ("could not establish a configuration source", "dns srv lookup failed", "unable to process configuration")
+
 _DENIED = ("access/permission denied", "invalid user id", "user not allowed", "protocol authentication error")
 
 _BLAME: tuple[tuple[str, str, str], ...] = (
@@ -87,6 +89,11 @@ def command_error(program: str, rc: int, err: bytes) -> GpuJobsError:
         return BackendError(
             f"{program} is not installed there: {text}.",
             next_step="Install Slurm's client programs, or reach a login node: transport = 'ssh', host = '...'.",
+        )
+    if any(words in text.lower() for words in _UNCONFIGURED):
+        return BackendError(
+            f"Slurm is not configured there: {text}.",
+            next_step="Set SLURM_CONF, or reach a login node: transport = 'ssh', host = '...'.",
         )
     if rc < 0 or rc == _TIMED_OUT or is_down(text):
         return UnavailableError(f"Slurm cannot be asked: {text}.", next_step="It is asked again by itself.")

@@ -108,7 +108,7 @@ def parse_fields(line: str) -> dict[str, str]:
     """One line of ``scontrol show ... --oneliner``; values may hold blanks."""
     marks = [m for m in _PAIR.finditer(line) if m.start() == 0 or line[m.start() - 1] == " "]
     ends = [m.start() for m in marks[1:]] + [len(line)]
-    return {m[1]: line[m.end() : end].strip() for m, end in zip(marks, ends, strict=True)}
+    return {m[1]: line[m.end() : end].strip() for m, end in zip(marks, ends, strict=False)}
 
 
 def parse_partitions(text: str) -> list[Partition]:

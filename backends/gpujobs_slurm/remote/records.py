@@ -23,12 +23,10 @@ def claim(root: str, name: str, files: dict[str, bytes], nonce: str) -> bool:
     path = os.path.join(root, name)
     if os.path.lexists(path):
         return False
-    try:
-        new = tempfile.mkdtemp(prefix=".new-", dir=root)
-    except FileNotFoundError:
+    if not os.path.isdir(os.path.join(root, TWINS)):
         for sub in ("", "ids", TWINS):
             os.makedirs(os.path.join(root, sub), mode=0o700, exist_ok=True)
-        new = tempfile.mkdtemp(prefix=".new-", dir=root)
+    new = tempfile.mkdtemp(prefix=".new-", dir=root)
     try:
         for file, content in files.items():
             write_private(os.path.join(new, file), content)
