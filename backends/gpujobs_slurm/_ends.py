@@ -22,6 +22,7 @@ _STOOD_DOWN = 75
 _CANNOT_EXECUTE = 126
 _NOT_FOUND = 127
 _KILL = 9
+_SHELL_SIGNAL = 128
 
 _SENTENCES: dict[Reason, tuple[str, str]] = {
     Reason.TIMEOUT: ("It ran into its time limit.", "Give it more time: time_limit."),
@@ -112,7 +113,9 @@ def _by_exit(status: int, outcome: Mapping[str, Any], traces: Traces) -> End:
         )
     if status and int(outcome.get("oom") or 0) > 0:
         return _oom(outcome)
-    return ended(status)
+    # sacct prints 140 as 12: only the job itself still tells the two apart.
+    known = int(outcome.get("exit") or 0)
+    return ended(known if known == status + _SHELL_SIGNAL else status)
 
 
 def ended(status: int) -> End:

@@ -32,7 +32,7 @@ _DOWN = (
 )
 """Nobody can say after one of these whether the request was taken."""
 
-_UNCONFIGURED = ("could not establish a configuration source", "dns srv lookup failed", "unable to process configuration")
+_UNCONFIGURED = ("could not establish a configuration source", "dns srv lookup failed", "unable to process config")
 
 _DENIED = ("access/permission denied", "invalid user id", "user not allowed", "protocol authentication error")
 

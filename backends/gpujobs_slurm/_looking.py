@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gpujobs.errors import GpuJobsError, NotFoundError, UnavailableError
 from gpujobs.reasons import Cause, Reason
 from gpujobs.states import State
-from gpujobs_slurm._ends import end_by_traces
+from gpujobs_slurm._ends import End, end_by_traces, told
 from gpujobs_slurm._errors import command_error, text_of
 from gpujobs_slurm._names import is_ours
 from gpujobs_slurm._record import Record, Settled, split_id
@@ -225,6 +225,8 @@ class Looker:
         outcome = traces.outcomes.get(traces.attempt, {})
         started = traces.started.get(traces.attempt, {})
         node = started.get("node")
+        if record.by_deadline(end, started.get("start"), outcome.get("end")):
+            end = End(State.FAILED, told(Reason.DEADLINE))
         settled = Settled(end, traces.attempt, (node,) if node else (), started.get("start"), outcome.get("end"))
         if end.state is not State.LOST:
             self._note(round_, record, index, settled)

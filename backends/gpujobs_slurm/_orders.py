@@ -13,7 +13,7 @@ from gpujobs_slurm._gres import gres_option
 from gpujobs_slurm._names import job_name, record_name
 from gpujobs_slurm._record import VERSION
 from gpujobs_slurm._refuse import refuse
-from gpujobs_slurm._script import Order, render_script
+from gpujobs_slurm._script import Order, minutes, render_script
 from gpujobs_slurm._shell import workload
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ def _claim(order: Order, now: float) -> dict[str, Any]:
         "nodes": spec.nodes,
         "gres": gres_option(spec.gpus, order.gpu_types, order.facts.gpu_types) if spec.gpus else "",
         "target": order.target,
+        "time_limit": minutes(spec.time_limit) * 60 if spec.time_limit else None,
+        "deadline": spec.deadline.total_seconds() if spec.deadline else None,
     }
 
 

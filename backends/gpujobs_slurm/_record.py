@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VERSION = 1
+_SLACK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,13 @@ class Record:
     def deleted(self, index: int | None) -> bool:
         """Whether this element of a bulk was deleted while others are kept."""
         return index is not None and f"deleted.{index}" in self._marks
+
+    def by_deadline(self, end: End, started: float | None, ended: float | None) -> bool:
+        """Whether a time-out was its deadline: Slurm shortens the time limit to it, and then calls it a time-out."""
+        if end.cause is None or end.cause.code is not Reason.TIMEOUT or not self.claim.get("deadline"):
+            return False
+        limit = self.claim.get("time_limit")
+        return not limit or started is None or ended is None or ended - started < limit - _SLACK_S
 
     def traces(self, index: int | None) -> Traces:
         """What it left."""

@@ -48,9 +48,10 @@ FLAGS: dict[str, Meaning] = {
     "SPECIAL_EXIT": Meaning(State.PENDING, Reason.HELD),
     "RESV_DEL_HOLD": Meaning(State.PENDING, Reason.HELD),
     "REVOKED": Meaning(State.CANCELLED, Reason.CANCELLED),
-    # These stand beside a base state in job_state lists and say nothing of their own.
-    "LAUNCH_FAILED": Meaning(State.FAILED, Reason.LAUNCH_FAILED),
-    "RECONFIG_FAIL": Meaning(State.FAILED, Reason.NODE_FAIL),
+    # These stand beside a base state, which says more; alone they are no end.
+    "LAUNCH_FAILED": Meaning(State.PENDING, Reason.LAUNCH_FAILED),
+    "GETENV_FAILED": Meaning(State.PENDING, Reason.LAUNCH_FAILED),
+    "RECONFIG_FAIL": Meaning(State.PENDING, Reason.NODE_FAIL),
     "UPDATE_DB": Meaning(State.RUNNING),
 }
 """State flags: where one is set, ``squeue`` prints it instead of the base state."""
@@ -72,10 +73,11 @@ def meaning(word: str) -> Meaning:
     ``sacct`` prints ``CANCELLED by 1000``; a list of flags, as newer versions give it, is joined by ``,`` or ``+``.
     """
     words = word.split(" ", 1)[0].replace("+", ",").split(",")
-    known = [FLAGS.get(w) or BASE.get(w) for w in words if w]
-    flags = [m for w, m in zip(words, known, strict=False) if m and w in FLAGS and w not in _BESIDE]
-    bases = [m for w, m in zip(words, known, strict=False) if m and w in BASE]
-    return (flags or bases or [_UNKNOWN])[0]
+    flags = [FLAGS[w] for w in words if w in FLAGS and w not in _BESIDE]
+    bases = [BASE[w] for w in words if w in BASE]
+    beside = [FLAGS[w] for w in words if w in _BESIDE]
+    return [*flags, *bases, *beside, _UNKNOWN][0]
 
 
-_BESIDE = frozenset({"LAUNCH_FAILED", "RECONFIG_FAIL", "UPDATE_DB", "POWER_UP_NODE"})
+_BESIDE = frozenset({"LAUNCH_FAILED", "GETENV_FAILED", "RECONFIG_FAIL", "UPDATE_DB", "POWER_UP_NODE"})
+"""Flags that yield to the base state where both are given."""

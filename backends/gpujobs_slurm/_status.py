@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gpujobs.reasons import Cause, Reason
 from gpujobs.results import ReplicaStatus
 from gpujobs.states import Native, Replicas, State, Status, from_epoch
-from gpujobs_slurm._ends import Traces, end_by_slurm, told
+from gpujobs_slurm._ends import End, Traces, end_by_slurm, told
 from gpujobs_slurm._names import is_ours, read_comment
 from gpujobs_slurm._reasons import waiting
 from gpujobs_slurm._record import Record, Settled
@@ -35,6 +35,8 @@ def settle(row: Row, record: Record | None, index: int | None) -> Settled | None
         return None
     traces = record.traces(index) if record else Traces()
     end = end_by_slurm(row, traces)
+    if record is not None and record.by_deadline(end, row.started, row.ended):
+        end = End(State.FAILED, told(Reason.DEADLINE))
     return Settled(end, row.restarts, expand(row.nodes), row.started, row.ended, (row.state, row.reason))
 
 

@@ -15,6 +15,7 @@ from gpujobs import Client, Config
 
 sys.path.insert(0, str(Path(__file__).parent))
 from beds import Cluster, bed
+from tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,11 +24,16 @@ ROLLING = "sid"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests here need the bed."""
+    """All tests here need the bed. Those that look at what takes a minute come last; what they look at begins first."""
     here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.slurm)
+    ours = [item for item in items if here in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.slurm)
+    late = [item for item in ours if item.path.name == "test_ends.py"]
+    for name in ("plain", "accounted", "newer", "newest"):
+        if ours and any(f"[{name}" in item.name for item in late):
+            ours[0].fixturenames.insert(0, f"{name}_table")  # type: ignore[attr-defined]  # a function's item has it
+    items[:] = [item for item in items if item not in late] + late
 
 
 def _unfit() -> str:
@@ -91,15 +97,58 @@ def newest(installed: None) -> Iterator[Cluster]:
     yield from chroot_cluster("sid", "gj-k26", 17300, "--acct", "on")
 
 
+def _table(cluster: Cluster, factory: pytest.TempPathFactory) -> Iterator[Table]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cluster.environ.items():
+            patch.setenv(name, value)
+        table = Table.start(cluster, factory.mktemp("state"))
+    yield table
+    table.client.close()
+
+
+@pytest.fixture(scope="session")
+def plain_table(plain: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
+    """The cases on 22.05."""
+    yield from _table(plain, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def accounted_table(accounted: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
+    """The cases on 22.05 with slurmdbd."""
+    yield from _table(accounted, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def newer_table(newer: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
+    """The cases on 24.11."""
+    yield from _table(newer, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def newest_table(newest: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
+    """The cases on 26.05 with slurmdbd."""
+    yield from _table(newest, tmp_path_factory)
+
+
 @pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Client]]:
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cluster], None]:
+    """Let this process be a client of a cluster."""
+
+    def set_variables(cluster: Cluster) -> None:
+        for name, value in cluster.environ.items():
+            monkeypatch.setenv(name, value)
+
+    return set_variables
+
+
+@pytest.fixture
+def connect(use: Callable[[Cluster], None], tmp_path: Path) -> Iterator[Callable[..., Client]]:
     """Make a client of a cluster: target ``lab``, with a job directory of its own."""
     clients: list[Client] = []
     directories: list[Path] = []
 
     def make(cluster: Cluster, keys: str = "", job_dir: Path | None = None) -> Client:
-        for name, value in cluster.environ.items():
-            monkeypatch.setenv(name, value)
+        use(cluster)
         directory = job_dir or cluster.shared / f"jobs-{uuid.uuid4().hex[:12]}"
         directories.append(directory)
         config = Config.parse(f'default = "lab"\n[targets.lab]\nbackend = "slurm"\njob_dir = "{directory}"\n{keys}')

@@ -1,96 +1,27 @@
-"""The truth about the end, case by case, on every version, with accounting and without.
-
-All cases of a cluster are submitted at once and looked at one by one; those that take a minute come last.
-"""
+"""The truth about the end, case by case, on every version, with accounting and without."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from tables import Table, sh
 
-from gpujobs import Client, Config, GpuJob, Job, Reason, State, Status
+from gpujobs import Reason, State, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from beds import Cluster
 
-PATIENCE = 120
 
-
-def sh(script: str, **fields: Any) -> GpuJob:
-    """A job that stays away from the node that one case takes down."""
-    return GpuJob(command=["sh", "-c", script], exclude=["n2"], grace=1, **fields)
-
-
-CASES: dict[str, GpuJob] = {
-    "ok": sh("exit 0"),
-    "exit": sh("exit 42"),
-    "signal": sh("kill -KILL $$"),
-    "script killed": sh("kill -KILL $PPID; sleep 30"),
-    "no log directory": sh("exit 0", output="/nonexistent/%j.out"),
-    "no working directory": sh("exit 0", workdir="/nonexistent", output="/nonexistent/%j.out"),
-    "not found": sh("no-such-program"),
-    "cancelled running": sh("exec sleep 300"),
-    "cancelled ignoring TERM": sh("trap '' TERM; while :; do sleep 1; done"),
-    "cancelled pending": sh("exit 0", extra={"slurm": ["--hold"]}),
-    "mixed array": sh("exit $((GPUJOBS_ARRAY_INDEX % 2))", array=3),
-    "requeued by hand": sh("test $GPUJOBS_ATTEMPT = 1 || exec sleep 300", requeue=True),
-    "node down": GpuJob(command=["sleep", "300"], requeue=False, extra={"slurm": ["--nodelist=n2"]}),
-    "deadline": sh("exec sleep 300", deadline=70),
-    "time limit": sh("exec sleep 300", time_limit=60),
-}
-
-
-@dataclass
-class Table:
-    """The jobs of one cluster."""
-
-    cluster: Cluster
-    client: Client
-    jobs: dict[str, Job]
-
-    def end(self, case: str) -> Status:
-        """How a case ended."""
-        return self.jobs[case].wait(timeout=PATIENCE)
-
-
-@pytest.fixture(scope="module", params=["plain", "accounted", "newer", "newest"])
-def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
-    """All cases, submitted; those that somebody has to end are ended."""
-    cluster: Cluster = request.getfixturevalue(request.param)
-    patch = pytest.MonkeyPatch()
-    for name, value in cluster.environ.items():
-        patch.setenv(name, value)
-    client = open_client(cluster, tmp_path_factory)
-    jobs = {case: client.submit(spec) for case, spec in CASES.items()}
-    for case in ("cancelled running", "cancelled ignoring TERM", "requeued by hand", "node down"):
-        until_running(jobs[case])
-    client.cancel([jobs[c] for c in CASES if c.startswith("cancelled")])
-    cluster.run("scontrol", "requeue", jobs["requeued by hand"].ref.id)
-    cluster.run("scontrol", "update", "nodename=n2", "state=down", "reason=test")
-    yield Table(cluster, client, jobs)
-    cluster.run("scontrol", "update", "nodename=n2", "state=resume")
-    client.cancel(list(jobs.values()))
-    client.close()
-    patch.undo()
-
-
-def open_client(cluster: Cluster, factory: pytest.TempPathFactory) -> Client:
-    """A client with a job directory of its own."""
-    text = f'default = "lab"\n[targets.lab]\nbackend = "slurm"\njob_dir = "{cluster.shared}/table-{time.time_ns()}"\n'
-    return Client(Config.parse(text), state_dir=factory.mktemp("state"))
-
-
-def until_running(job: Job) -> None:
-    """Wait until it runs."""
-    deadline = time.monotonic() + PATIENCE
-    while job.status().state is not State.RUNNING:
-        assert time.monotonic() < deadline, job.explain()
-        time.sleep(0.3)
+@pytest.fixture(params=["plain", "accounted", "newer", "newest"])
+def table(request: pytest.FixtureRequest, use: Callable[[Cluster], None]) -> Table:
+    """The cases of one cluster."""
+    found: Table = request.getfixturevalue(f"{request.param}_table")
+    use(found.cluster)
+    return found
 
 
 def code(status: Status) -> Reason | None:

@@ -40,7 +40,7 @@ def test_a_state_with_more_words_is_read(word: str, state: State) -> None:
 def test_only_base_states_are_ends_but_for_a_revoked_job() -> None:
     """A flag says that something is still going on."""
     ends = {word for word, means in FLAGS.items() if means.state.final}
-    assert ends == {"REVOKED", "LAUNCH_FAILED", "RECONFIG_FAIL"}
+    assert ends == {"REVOKED"}
     assert sum(not m.state.final for m in BASE.values()) == 3
 
 
