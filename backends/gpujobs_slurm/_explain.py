@@ -66,7 +66,7 @@ class Explainer:
         shown = self._run(["scontrol", "show", "job", "--oneliner", job_id])
         values = parse_fields(shown.splitlines()[0]) if shown.strip() else {}
         partition = values.get("Partition", "").split(",")[0]
-        layout = self._probe.layout(fresh_s=1.0)
+        layout = self._probe.layout(fresh_s=0.0)
         gres = _wanted(values)
         details = _free(gres, layout.of(partition or None)) if gres else []
         numbers = _counted(gres, layout.of(partition or None)) if gres else ""

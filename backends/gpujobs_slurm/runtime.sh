@@ -76,6 +76,7 @@ gj_wait() { # run "$@"; gj_rc is its status. A trap runs only while the shell wa
 }
 
 gj_end() { # leave the outcome, try again where that was asked for, and leave with the command's status
+  [ "$gj_rc" -eq 0 ] || [ ! -L "$gj_dir/failed$gj_at.$gj_attempt" ] || gj_rc=$(readlink "$gj_dir/failed$gj_at.$gj_attempt")
   gj_note_text=$(grep -a 'slurmstepd.*\(\*\*\*\|oom\)' "$gj_out" 2>/dev/null | tail -n 1 | gj_clean)
   gj_killed=$(cat "$gj_dir"/.oom"$gj_at"."$gj_attempt".* 2>/dev/null | sort -n | tail -n 1)
   gj_note "outcome$gj_at.$gj_attempt" "{\"attempt\":$gj_attempt,\"exit\":$gj_rc,\"received\":\"$gj_got\",\"note\":\"$gj_note_text\",\"oom\":${gj_killed:-$(gj_oom | grep . || echo 0)},\"start\":$gj_start,\"end\":$(date +%s.%N)}"
@@ -107,6 +108,8 @@ gj_task() { # one task of srun: its own log, its own count of OOM kills
 gj_task_end() {
   gj_killed=$(gj_oom)
   [ "${gj_killed:-0}" -eq 0 ] || gj_note ".oom$gj_at.$gj_attempt.$SLURM_PROCID" "$gj_killed"
+  # srun then ends the others, and would give their highest code: the first failure is the reason
+  [ "$gj_rc" -eq 0 ] || gj_claim "failed$gj_at.$gj_attempt" "$gj_rc"
   exit "$gj_rc"
 }
 

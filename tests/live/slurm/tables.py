@@ -65,6 +65,8 @@ class Table:
         cluster.run("scontrol", "requeue", jobs["requeued by hand"].ref.id)
         cluster.run("scontrol", "update", "nodename=n2", "state=down", "reason=test")
         jobs["node down"].wait(timeout=PATIENCE)
+        # Without accounting somebody has to look before the queue forgets what the job itself could not write down.
+        client.wait([job for case, job in jobs.items() if case not in {"deadline", "time limit"}], timeout=PATIENCE)
         # With ReturnToService=2 it may have come back by itself.
         cluster.run("scontrol", "update", "nodename=n2", "state=resume", check=False)
         return cls(cluster, client, jobs)
