@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gpujobs.errors import NotFoundError
+from gpujobs.errors import NotFoundError, UnavailableError
 from gpujobs.logfiles import LogFile, Piece, read_logs
 from gpujobs_slurm._record import Record, split_id
 
@@ -26,9 +26,12 @@ _SHORT_S = 0.05
 class RemoteFiles:
     """Files of the login node: one read is one round trip, and one that has nothing new waits there for it."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, clock: Clock, *, follow: bool) -> None:
         self._transport = transport
+        self._clock = clock
+        self._follow = follow
         self._wait = 0.0
+        self._inodes: dict[Path, int] = {}
 
     def patient(self, *, alone: bool) -> None:
         """Let reads wait for more; only where a single file is followed, or the others would wait, too."""
@@ -36,8 +39,18 @@ class RemoteFiles:
 
     def read(self, path: Path, offset: int, limit: int) -> Piece | None:
         """As :class:`gpujobs.logfiles.Files` says."""
-        found = self._transport.call("read_at", str(path), offset, limit, self._wait)
-        return None if found is None else Piece(found["inode"], found["size"], found["data"])
+        try:
+            found = self._transport.call("read_at", str(path), offset, limit, self._wait)
+        except UnavailableError:
+            if not self._follow or path not in self._inodes:
+                raise
+            # A follower goes on at the same byte once the connection is there again.
+            self._clock.sleep(_LISTING_S)
+            return Piece(self._inodes[path], offset, b"")
+        if found is None:
+            return None
+        self._inodes[path] = found["inode"]
+        return Piece(found["inode"], found["size"], found["data"])
 
     def tail(self, path: Path, lines: int) -> tuple[int, int]:
         """As :class:`gpujobs.logfiles.Files` says."""
@@ -60,7 +73,7 @@ class LogReader:
             NotFoundError: There is no record of it.
         """
         record, index = self._record(ref)
-        remote = RemoteFiles(self._transport) if self._transport.remote else None
+        remote = RemoteFiles(self._transport, self._clock, follow=query.follow) if self._transport.remote else None
         find = self._finder(record, index, query, remote)
         if remote is None:
             return read_logs(find, query, sleep=self._clock.sleep)
@@ -93,7 +106,13 @@ class LogReader:
                 and not query.ended()
             ):
                 return looked[-1][1]
-            listed: list[list[Any]] = self._transport.call("log_files", self._root(), record.name) or []
+            try:
+                listed: list[list[Any]] = self._transport.call("log_files", self._root(), record.name) or []
+            except UnavailableError:
+                if not query.follow:
+                    raise
+                self._clock.sleep(_LISTING_S)
+                return looked[-1][1] if looked else []
             files = [f for f in (_file(e, record, index, nodes) for e in listed if e[4] != "slurm") if f]
             if not files and (not query.follow or query.ended()):
                 files = [f for f in (_file(e, record, index, nodes) for e in listed) if f]

@@ -15,7 +15,7 @@ from gpujobs_slurm._ends import End, end_by_traces, told
 from gpujobs_slurm._errors import command_error, text_of
 from gpujobs_slurm._names import is_ours
 from gpujobs_slurm._record import Record, Settled, split_id
-from gpujobs_slurm._rows import TIMES, Row, parse_sacct, parse_squeue, sacct, squeue
+from gpujobs_slurm._rows import TIMES, Row, indices, parse_sacct, parse_squeue, sacct, squeue
 from gpujobs_slurm._states import meaning
 from gpujobs_slurm._status import array_of, copies, from_row, from_settled, lost, settle, unreachable
 
@@ -150,9 +150,8 @@ class Looker:
             parent, _, index = row.id.partition("_")
             # The queue is fresher, and lag shows a job that is gone as running still.
             known = round_.rows.setdefault(parent, {})
-            key = int(index) if index.isdigit() else None
-            if key not in known and _final(row):
-                known[key] = row
+            for key in indices(index) if _final(row) else ():
+                known.setdefault(key, row)
 
     def _doubtful(self, round_: _Round, parent: str, index: int | None) -> bool:
         rows = round_.rows.get(parent)

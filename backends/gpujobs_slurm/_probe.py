@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 FACTS_S = 600.0
 LAYOUT_S = 15.0
 _CONFIG = ["scontrol", "show", "config"]
-_PARTITIONS = ["scontrol", "show", "partition", "--oneliner"]
-_NODES = ["scontrol", "show", "node", "--details", "--oneliner"]
+_PARTITIONS = ["scontrol", "--all", "show", "partition", "--oneliner"]
+_NODES = ["scontrol", "--all", "show", "node", "--details", "--oneliner"]
 _PYXIS = ["srun", "--help"]
 
 

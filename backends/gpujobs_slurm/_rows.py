@@ -20,7 +20,7 @@ _MANY = 100
 """A long list of ids is the dearest question of all; from here on everything of ours is asked for."""
 _RAW = 256
 
-QUEUE = ("squeue", "-h", "-r", "-t", "all", "-O", ",".join(f"{name}:|" for name in _SQUEUE))
+QUEUE = ("squeue", "-a", "-h", "-r", "-t", "all", "-O", ",".join(f"{name}:|" for name in _SQUEUE))
 
 
 class Row(NamedTuple):
@@ -123,6 +123,16 @@ def parse_sacct(text: str) -> list[Row]:
             name,
         )
     return list(latest.values())
+
+
+def indices(text: str) -> list[int | None]:
+    """Which elements a job id's second half means: ``7``, ``[0-3,5%2]`` (of an array that never started), nothing."""
+    if text.isdigit():
+        return [int(text)]
+    if not text.startswith("["):
+        return [None]
+    names = expand("x" + text.partition("%")[0].rstrip("]") + "]")
+    return [int(name[1:]) for name in names if name[1:].isdigit()]
 
 
 def _time(text: str) -> int | None:

@@ -19,6 +19,7 @@ from gpujobs_slurm._orders import Orders, bulk_files, shape, single_files
 from gpujobs_slurm._record import Record, Settled
 from gpujobs_slurm._rows import TIMES, parse_squeue, squeue_named
 from gpujobs_slurm._script import Order, ranges, render_script
+from gpujobs_slurm._transport import file_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -169,6 +170,8 @@ class Sender:
 
     def _answer(self, root: str, record: str, index: int | None, nonce: str, answer: dict[str, Any]) -> Submitted:
         """What sbatch's answer means for the claim behind it."""
+        if "unclaimed" in answer:
+            return file_error(*answer["unclaimed"])
         if "error" in answer:
             return UnavailableError(f"The job directory cannot be written: {answer['error']}.")
         if "id" in answer:

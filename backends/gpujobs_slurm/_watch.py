@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from gpujobs.errors import UnavailableError
 from gpujobs_slurm._record import split_id
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ class Watcher:
     def wait(self, refs: Sequence[Ref], timeout: float) -> bool:
         """Whether something may have changed; returns after ``timeout`` at the latest."""
         ids = list(dict.fromkeys(part[0] for ref in refs if (part := split_id(ref.id))))
+        try:
+            return self._wait(ids, timeout)
+        except UnavailableError:  # the polling behind it says so
+            self._clock.sleep(timeout)
+            return False
+
+    def _wait(self, ids: list[str], timeout: float) -> bool:
         deadline = self._clock.monotonic() + timeout
         while True:
             left = deadline - self._clock.monotonic()

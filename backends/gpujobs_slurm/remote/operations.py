@@ -35,7 +35,11 @@ def submit(
     root: str, name: str, files: dict[str, bytes], nonce: str, argv: list[str], timeout: float
 ) -> dict[str, Any]:
     """Claim a key and send its script; ``{"taken": [record, index]}`` where the key was claimed before."""
-    if not records.claim(root, name, files, nonce):
+    try:
+        claimed = records.claim(root, name, files, nonce)
+    except OSError as e:
+        return {"unclaimed": [e.errno, e.strerror, str(e.filename or root)]}
+    if not claimed:
         return {"taken": records.resolve(root, name)}
     return send(root, name, nonce, argv, files["script"], timeout)
 

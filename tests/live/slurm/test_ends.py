@@ -48,7 +48,7 @@ def code(status: Status) -> Reason | None:
         ("time limit", State.FAILED, Reason.TIMEOUT, None, None),
     ],
 )
-def test_an_end_is_told(
+def test_an_end_is_told(  # noqa: PLR0917  # one parameter for each thing that differs
     table: Table, case: str, state: State, reason: Reason | None, exit_code: int | None, signal: int | None
 ) -> None:
     """State, reason, exit code and signal, and the same again when asked later."""

@@ -56,6 +56,7 @@ def facts() -> Facts:
 
 
 SCONTROL = """#!/bin/sh
+test "$1" = --all && shift
 case "$1 $2" in
 "show config") printf 'ClusterName = c1\\nSLURM_VERSION = 24.11.5\\nMaxArraySize = 1001\\nMessageTimeout = 1 sec\\n' ;;
 "show partition") echo 'PartitionName=gpu Default=YES MaxTime=01:00:00 State=UP' ;;
