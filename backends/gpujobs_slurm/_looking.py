@@ -181,7 +181,7 @@ class Looker:
     def _owner(self, round_: _Round, parent: str, index: int | None) -> tuple[str, int | None]:
         """The job that runs it, where it was sent more than once."""
         record = round_.records.get(parent)
-        owner = record.owner(index) if record else None
+        owner = record.owner(index) if record and (record.doubled or parent not in record.sent) else None
         return (split_id(owner) if owner else None) or (parent, index)
 
     def _status(self, round_: _Round, ref: Ref, parent: str, index: int | None) -> Status:

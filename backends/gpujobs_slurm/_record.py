@@ -72,16 +72,10 @@ class Record:
         self.sent = [m[5:] for m in marks if m.startswith("sent.")]
         self._marks = frozenset(marks)
         self.sending = [m.split(" ") for m in marks if m.startswith("sending.")]
-
-    @property
-    def bulk(self) -> bool:
+        self.bulk = bool(self.claim.get("elements"))
         """Whether its elements are jobs of their own."""
-        return bool(self.claim.get("elements"))
-
-    @property
-    def size(self) -> int | None:
+        self.size: int | None = len(self.claim["elements"]) if self.bulk else self.claim.get("array")
         """How many elements it has, None for a single job."""
-        return len(self.claim["elements"]) if self.bulk else self.claim.get("array")
 
     def part(self, index: int | None) -> Mapping[str, Any]:
         """Key, hash, name and labels: of an element of a bulk its own, else the claim's."""
@@ -109,8 +103,14 @@ class Record:
 
     def settled(self, index: int | None) -> Settled | None:
         """The end that somebody saw before."""
-        data = self._data["finals"].get(_at(index))
+        finals = self._data["finals"]
+        data = finals.get(_at(index)) if finals else None
         return Settled.load(data) if data else None
+
+    @property
+    def doubled(self) -> bool:
+        """Whether more than one Slurm job was sent for it, so that the owner has to be looked for."""
+        return len(self.sent) > 1
 
     def cancelled(self, index: int | None) -> bool:
         """Whether it was cancelled through gpujobs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gpujobs.reasons import Cause, Reason
@@ -27,6 +28,8 @@ _COUNTS = {
     State.LOST: Replicas(failed=1),
 }
 _PENDING = Replicas()
+_time = lru_cache(maxsize=4096)(from_epoch)
+_native = lru_cache(maxsize=1024)(Native)
 
 
 def settle(row: Row, record: Record | None, index: int | None) -> Settled | None:
@@ -45,7 +48,7 @@ def from_settled(
 ) -> Status:
     """The status of something that has ended."""
     name, labels = described(record, index, row)
-    created = record.claim["created"] if record else row.submitted if row else None
+    created = int(record.claim["created"]) if record else row.submitted if row else None
     return Status(
         ref=ref,
         state=settled.end.state,
@@ -56,10 +59,10 @@ def from_settled(
         attempt=settled.attempt,
         replicas=_counts(settled.end.state, record),
         nodes=settled.nodes,
-        submitted_at=from_epoch(created),
-        started_at=from_epoch(settled.started),
-        ended_at=from_epoch(settled.ended),
-        native=Native(*settled.native),
+        submitted_at=_time(created),
+        started_at=_time(settled.started),
+        ended_at=_time(settled.ended),
+        native=_native(*settled.native),
         labels=labels,
     )
 
@@ -77,11 +80,11 @@ def from_row(ref: Ref, row: Row, record: Record | None, index: int | None) -> St
         attempt=row.restarts,
         replicas=_counts(means.state, record),
         nodes=expand(row.nodes) if means.state is not State.PENDING else (),
-        submitted_at=from_epoch(row.submitted),
-        started_at=from_epoch(row.started) if means.state is not State.PENDING else None,
-        native=Native(row.state, row.reason),
+        submitted_at=_time(row.submitted),
+        started_at=_time(row.started) if means.state is not State.PENDING else None,
+        native=_native(row.state, row.reason),
         labels=labels,
-        expected_end=from_epoch(row.ended) if running else None,
+        expected_end=_time(row.ended) if running else None,
     )
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpujobs import Client, GpuJob
 from gpujobs.testing.contract import BackendContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from beds import Cluster
+
+    from gpujobs import Client, GpuJob
 
 
 class SlurmContract(BackendContract):

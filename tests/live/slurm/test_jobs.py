@@ -46,9 +46,10 @@ def test_gpus_are_given_by_type_share_and_profile(client: Client) -> None:
 
 
 def test_a_job_of_many_nodes_and_tasks_knows_its_ranks(client: Client) -> None:
-    """srun starts every task; ranks, world size and a common meeting point; a log for each node."""
+    """Every task is started by srun; ranks, world size and a common meeting point; a log for each node."""
+    ranks = "$GPUJOBS_RANK/$GPUJOBS_WORLD_SIZE node $GPUJOBS_NODE_RANK local $GPUJOBS_LOCAL_RANK"
     spec = GpuJob(
-        command=["sh", "-c", 'echo "$GPUJOBS_RANK/$GPUJOBS_WORLD_SIZE node $GPUJOBS_NODE_RANK local $GPUJOBS_LOCAL_RANK $MASTER_PORT"'],
+        command=["sh", "-c", f'echo "{ranks} $MASTER_PORT"'],
         nodes=2,
         tasks_per_node=2,
         cpus=4,

@@ -155,7 +155,6 @@ def test_a_way_that_is_closed_says_why(  # noqa: PLR0917  # one parameter for ea
     part: str,
 ) -> None:
     """No prompt, no hang: one clear error for each."""
-
     client = connect_ssh(host, more, options)
 
     with pytest.raises(error, match=part):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,7 @@ from gpujobs_slurm._script import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 FACTS = Facts(home="/home/alice", user="alice", uid=1000, cluster="c1", version="24.11.5", gpu_types=("h100",))
 
@@ -60,7 +60,7 @@ test "$1" = --all && shift
 case "$1 $2" in
 "show config") printf 'ClusterName = c1\\nSLURM_VERSION = 24.11.5\\nMaxArraySize = 1001\\nMessageTimeout = 1 sec\\n' ;;
 "show partition") echo 'PartitionName=gpu Default=YES MaxTime=01:00:00 State=UP' ;;
-"show node") echo 'NodeName=n1 CPUTot=16 RealMemory=16000 Gres=gpu:h100:4 GresUsed=gpu:h100:1 State=MIXED Partitions=gpu' ;;
+"show node") echo 'NodeName=n1 CPUTot=16 RealMemory=16000 Gres=gpu:h100:4 GresUsed=gpu:h100:1 State=MIX Partitions=gpu' ;;
 esac
 """
 

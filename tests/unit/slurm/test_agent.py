@@ -6,7 +6,7 @@ import ast
 import sys
 import threading
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from gpujobs import AuthError, BackendError, UnavailableError
 from gpujobs_slurm._agent import Agent
 from gpujobs_slurm._bundle import LOADER, program, sources
 from gpujobs_slurm._ssh import socket_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def local_agent(before: str = "") -> Agent:

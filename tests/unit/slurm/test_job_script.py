@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +16,7 @@ from gpujobs_slurm.remote import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from gpujobs.backend import Submission
     from gpujobs_slurm._script import Order
@@ -82,7 +81,7 @@ def test_a_job_leaves_its_outcome(claim: Callable[[GpuJob], Job]) -> None:
         "oom": 0,
     }
     assert job.note("started.0")["node"] == "n1"
-    assert os.readlink(job.path / "owner") == "7"
+    assert str((job.path / "owner").readlink()) == "7"
     assert records.record_of(str(job.root), "7") == job.path.name
 
 
@@ -169,7 +168,7 @@ def test_an_output_of_ones_own_is_kept(claim: Callable[[GpuJob], Job]) -> None:
     job = claim(GpuJob(command=["echo", "hi"], output="x.out"))
 
     assert job.run() == 0
-    assert Path(os.readlink(job.path / "out")).read_text() == "hi\n"
+    assert (job.path / "out").readlink().read_text() == "hi\n"
 
 
 def test_every_job_of_a_bulk_runs_its_own_row(
@@ -193,4 +192,4 @@ def test_every_job_of_a_bulk_runs_its_own_row(
     assert [job.run(element=i) for i in range(3)] == [0, 0, 0]
     assert [job.log(f".{i}.0") for i in range(3)] == [f"{i} 'v{i}' f{i} k{i}\n" for i in range(3)]
     assert job.run("9", element=1) == 75
-    assert os.readlink(job.path / "owner.2") == "7_2"
+    assert str((job.path / "owner.2").readlink()) == "7_2"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from gpujobs_slurm._record import Record, split_id
 from gpujobs_slurm.remote import records
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILES = {"claim.json": b'{"key":"k"}', "script": b"true", "files/d/f": b"\0x"}
 
@@ -50,7 +52,7 @@ def test_two_ids_of_one_record_are_twins(tmp_path: Path) -> None:
     records.begin_again(str(tmp_path), "aa", "n2")
     assert records.note_id(str(tmp_path), "aa", "n2", "8")
     assert sorted(records.twins(str(tmp_path))) == ["7", "8"]
-    os.symlink("8", tmp_path / "aa" / "owner")
+    (tmp_path / "aa" / "owner").symlink_to("8")
 
     data = records.read(str(tmp_path), "aa")
     assert data is not None
@@ -94,7 +96,7 @@ def test_forgetting_leaves_nothing(tmp_path: Path) -> None:
         records.put(str(tmp_path), "bulk-x", f"deleted.{index}", b"")
         records.forget_elements(str(tmp_path), [["bulk-x", index]])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ids", "other", "twins"]
-    assert os.listdir(tmp_path / "ids") == ["8"]
+    assert [p.name for p in (tmp_path / "ids").iterdir()] == ["8"]
 
 
 def test_the_first_end_that_was_seen_stays(tmp_path: Path) -> None:

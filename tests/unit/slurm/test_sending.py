@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +31,7 @@ echo $n
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     StandIns = Callable[[str, str], None]
 
@@ -200,7 +200,8 @@ def test_a_foreign_job_answers_too(client: Client, stand_ins: StandIns) -> None:
     """Jobs that were sent by hand have a status, as Slurm tells it; one of ours without a record was deleted."""
     stand_ins(
         "squeue",
-        "#!/bin/sh\necho '9|RUNNING|None|n1|0|1|2|N/A|0:0|by-hand||'; echo '8|COMPLETED|None|n1|0|1|2|3|0:0|x.0123456789ab||'\n",
+        "#!/bin/sh\necho '9|RUNNING|None|n1|0|1|2|N/A|0:0|by-hand||'\n"
+        "echo '8|COMPLETED|None|n1|0|1|2|3|0:0|x.0123456789ab||'\n",
     )
     foreign, deleted = client.status(["slurm://lab/9", "slurm://lab/8"])
 

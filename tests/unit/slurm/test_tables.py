@@ -128,7 +128,7 @@ def test_squeue_s_lines_are_read() -> None:
 
 def test_sacct_counts_restarts_and_the_last_line_wins() -> None:
     """-D prints a line for every attempt."""
-    line = "\x1f".join(["7", "{}", "5:0", "n1", "1700000000", "1700000001", "1700000002", "x"])
+    line = "7\x1f{}\x1f5:0\x1fn1\x1f1700000000\x1f1700000001\x1f1700000002\x1fx"
     rows = parse_sacct(f"{line.format('NODE_FAIL')}\n{line.format('CANCELLED by 0')}\nnoise\n")
 
     assert [(r.state, r.restarts, r.exit_code) for r in rows] == [("CANCELLED by 0", 1, 5)]
@@ -220,7 +220,7 @@ STARTED = {0: {"node": "n1"}}
         (Row("1", "FAILED", signal=53), Traces(started=STARTED), State.FAILED, Reason.LAUNCH_FAILED, None, None),
         (Row("1", "FAILED", exit_code=75), Traces(), State.FAILED, Reason.DUPLICATE, None, None),
         (Row("1", "FAILED", exit_code=75), Traces(cancelled=True), State.CANCELLED, Reason.CANCELLED, None, None),
-        (Row("1", "FAILED", exit_code=75), Traces({0: {"exit": 75}}, STARTED), State.FAILED, Reason.EXIT_CODE, 75, None),
+        (Row("1", "FAILED", exit_code=75), Traces({0: {"exit": 75}}, STARTED), State.FAILED, Reason.EXIT_CODE, 75, None),  # noqa: E501  # one case a line
         (Row("1", "FAILED", exit_code=74), Traces(), State.FAILED, Reason.LAUNCH_FAILED, None, None),
         (Row("1", "OUT_OF_MEMORY", signal=125), Traces({0: {"exit": 0, "oom": 1}}), State.FAILED, Reason.OOM, None, 9),
         (Row("1", "FAILED", exit_code=1), Traces({0: {"exit": 1, "oom": 2}}), State.FAILED, Reason.OOM, 1, None),
@@ -231,7 +231,7 @@ STARTED = {0: {"node": "n1"}}
         (Row("1", "CANCELLED", "DependencyNeverSatisfied"), Traces(), State.CANCELLED, Reason.DEPENDENCY, None, None),
     ],
 )  # fmt: skip
-def test_an_end_by_slurm(
+def test_an_end_by_slurm(  # noqa: PLR0917  # one parameter for each thing that differs
     row: Row, traces: Traces, state: State, reason: Reason | None, exit_code: int | None, signal: int | None
 ) -> None:
     """Slurm's state, with the record for what Slurm does not tell."""
@@ -266,8 +266,8 @@ def test_an_end_by_what_the_job_left(traces: Traces, state: State, reason: Reaso
     [
         ("sbatch: error: Batch job submission failed: Invalid partition name specified", "RejectedError", "queue"),
         ("sbatch: error: Invalid generic resource (gres) specification", "RejectedError", "gpus"),
-        ("sbatch: error: Batch job submission failed: Requested node configuration is not available", "RejectedError", "gpus"),
-        ("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", "UnavailableError", "asked"),
+        ("sbatch: error: Batch job submission failed: Requested node configuration is not available", "RejectedError", "gpus"),  # noqa: E501  # one case a line
+        ("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", "UnavailableError", "asked"),  # noqa: E501  # one case a line
         ("sbatch: error: Unable to contact slurm controller (connect failure)", "UnavailableError", "asked"),
         ("sbatch: error: Batch job submission failed: Access/permission denied", "AuthError", "refuses"),
         ("sbatch: unrecognized option '--frob'", "RejectedError", "extra"),
