@@ -60,7 +60,7 @@ test "$1" = --all && shift
 case "$1 $2" in
 "show config") printf 'ClusterName = c1\\nSLURM_VERSION = 24.11.5\\nMaxArraySize = 1001\\nMessageTimeout = 1 sec\\n' ;;
 "show partition") echo 'PartitionName=gpu Default=YES MaxTime=01:00:00 State=UP' ;;
-"show node") echo 'NodeName=n1 CPUTot=16 RealMemory=16000 Gres=gpu:h100:4 GresUsed=gpu:h100:1 State=MIX Partitions=gpu' ;;
+"show node") echo 'NodeName=n1 CPUTot=16 RealMemory=16000 Gres=gpu:h100:4 State=IDLE Partitions=gpu' ;;
 esac
 """
 

@@ -50,10 +50,31 @@ def test_directives_stand_in_a_fixed_order(order: Callable[..., Order]) -> None:
     )
 
     head = render_script(order(spec, dependency="afterok:7")).partition("\n\n")[0]
-    assert (
-        head
-        == '#!/bin/bash\n#SBATCH --job-name=train-it.0123456789ab\n#SBATCH --comment="{\\"gpujobs\\":1,\\"gres\\":\\"gpu:h100:2\\",\\"name\\":\\"Train It!\\",\\"labels\\":{}}"\n#SBATCH --partition=gpu\n#SBATCH --account=ml\n#SBATCH --qos=high\n#SBATCH --nice=5\n#SBATCH --nodes=2\n#SBATCH --ntasks-per-node=4\n#SBATCH --cpus-per-task=2\n#SBATCH --mem=65536M\n#SBATCH --tmp=10240M\n#SBATCH --gres=gpu:h100:2\n#SBATCH --constraint=nvlink\n#SBATCH --exclude=n3,n4\n#SBATCH --time=120\n#SBATCH --dependency=afterok:7\n#SBATCH --kill-on-invalid-dep=yes\n#SBATCH --requeue\n#SBATCH --chdir=/work\n#SBATCH --output=/home/alice/.gpujobs/jobs/c1/0123456789abcdef0123456789abcdef/slurm.out\n#SBATCH --open-mode=append\n#SBATCH --exclusive'
-    )
+    assert head.splitlines() == [
+        "#!/bin/bash",
+        "#SBATCH --job-name=train-it.0123456789ab",
+        '#SBATCH --comment="{\\"gpujobs\\":1,\\"gres\\":\\"gpu:h100:2\\",\\"name\\":\\"Train It!\\",\\"labels\\":{}}"',
+        "#SBATCH --partition=gpu",
+        "#SBATCH --account=ml",
+        "#SBATCH --qos=high",
+        "#SBATCH --nice=5",
+        "#SBATCH --nodes=2",
+        "#SBATCH --ntasks-per-node=4",
+        "#SBATCH --cpus-per-task=2",
+        "#SBATCH --mem=65536M",
+        "#SBATCH --tmp=10240M",
+        "#SBATCH --gres=gpu:h100:2",
+        "#SBATCH --constraint=nvlink",
+        "#SBATCH --exclude=n3,n4",
+        "#SBATCH --time=120",
+        "#SBATCH --dependency=afterok:7",
+        "#SBATCH --kill-on-invalid-dep=yes",
+        "#SBATCH --requeue",
+        "#SBATCH --chdir=/work",
+        "#SBATCH --output=/home/alice/.gpujobs/jobs/c1/0123456789abcdef0123456789abcdef/slurm.out",
+        "#SBATCH --open-mode=append",
+        "#SBATCH --exclusive",
+    ]
 
 
 @pytest.mark.parametrize(
