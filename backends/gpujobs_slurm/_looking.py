@@ -14,9 +14,9 @@ from gpujobs.states import State
 from gpujobs_slurm._ends import End, end_by_traces, told
 from gpujobs_slurm._errors import command_error, text_of
 from gpujobs_slurm._names import is_ours
+from gpujobs_slurm._queue import Queue
 from gpujobs_slurm._record import Record, Settled, split_id
-from gpujobs_slurm._rows import TIMES, Row, indices, parse_sacct, parse_squeue, sacct, squeue
-from gpujobs_slurm._states import meaning
+from gpujobs_slurm._rows import TIMES, parse_sacct, sacct, squeue
 from gpujobs_slurm._status import array_of, copies, from_row, from_settled, lost, settle, unreachable
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ class _Round:
     records: dict[str, Record] = field(default_factory=dict[str, Record])
     """By job id without index."""
     read: set[str] = field(default_factory=set[str])
-    rows: dict[str, dict[int | None, Row]] = field(default_factory=dict[str, "dict[int | None, Row]"])
+    queue: Queue = field(default_factory=Queue)
+    asked: set[str] = field(default_factory=set[str])
     failure: Cause | None = None
     """Why ``squeue`` could not be asked."""
     accounting_failure: Cause | None = None
-    asked_accounting: set[str] = field(default_factory=set[str])
     news: dict[str, dict[str, Settled]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -67,16 +67,17 @@ class Looker:
         Raises:
             UnavailableError: Slurm cannot be asked, and no record has the answer.
         """
-        wanted = [(ref, split_id(ref.id)) for ref in refs]
-        parents = list(dict.fromkeys(part[0] for _, part in wanted if part))
+        parts = [split_id(ref.id) for ref in refs]
+        known = [part for part in parts if part]
+        parents = list(dict.fromkeys(parent for parent, _ in known))
         round_ = _Round()
         if len(parents) <= _FEW:
             self._read(round_, parents)
         else:
-            self._read(round_, set(self._transport.call("twins", self._root())) & set(parents))
-        self._ask(round_, [p for _, p in wanted if p])
-        self._fill(round_, [p for _, p in wanted if p])
-        found = [self._status(round_, ref, *part) if part else lost(ref) for ref, part in wanted]
+            self._read(round_, set(self._transport.call("twins", self._root())).intersection(parents))
+        self._ask(round_, self._open(round_, known))
+        self._fill(round_, known)
+        found = [self._status(round_, ref, *part) if part else lost(ref) for ref, part in zip(refs, parts, strict=True)]
         self._keep(round_)
         if round_.failure and found and all(s.state is State.UNKNOWN for s in found):
             raise UnavailableError(round_.failure.message, next_step=round_.failure.next)
@@ -102,41 +103,50 @@ class Looker:
         return [copy for i, status in enumerate(self.statuses(refs)) for copy in copies(status, record, i)]
 
     def _read(self, round_: _Round, parents: Iterable[str]) -> None:
-        missing = [p for p in parents if p not in round_.read]
-        if not missing:
+        wanted = list(parents)
+        if not wanted:
             return
-        answer = self._transport.call("read_ids", self._root(), missing)
+        answer = self._transport.call("read_ids", self._root(), wanted)
         records = {name: Record(data) for name, data in answer["records"].items()}
+        for parent in wanted:
+            round_.records.pop(parent, None)
         round_.records.update((i, records[name]) for i, name in answer["of"].items() if name in records)
-        round_.read.update(missing)
+        round_.read.update(wanted)
 
-    def _ask(self, round_: _Round, parts: Sequence[tuple[str, int | None]]) -> None:
-        """One ``squeue`` for all that has not settled."""
-        open_ = {self._owner(round_, p, i)[0] for p, i in parts if not self._is_settled(round_, p, i)}
-        if not open_:
-            return
-        done = self._transport.call("run", squeue(sorted(open_)), b"", self._timeout, TIMES)
-        if done["rc"] != 0:
-            if _INVALID not in text_of(done["err"]).lower():
-                error = command_error("squeue", done["rc"], done["err"])
-                round_.failure = Cause(Reason.UNREACHABLE, error.message, error.next_step)
-            return
-        self._add(round_, parse_squeue(done["out"].decode(errors="replace")), open_)
+    def _open(self, round_: _Round, parts: Sequence[tuple[str, int | None]]) -> set[str]:
+        """The jobs to ask Slurm for: all that has not settled, under the id of whatever runs it."""
+        found: set[str] = set()
+        for parent, index in parts:
+            record = round_.records.get(parent)
+            if record is None or record.plain:
+                found.add(parent)
+            elif not self._is_settled(record, index):
+                found.add(self._owner(record, parent, index)[0])
+        return found
 
-    def _add(self, round_: _Round, rows: Iterable[Row], wanted: set[str]) -> None:
-        for row in rows:
-            parent, _, index = row.id.partition("_")
-            if parent in wanted:
-                known = round_.rows.setdefault(parent, {})
-                known[int(index) if index.isdigit() else None] = row
+    def _ask(self, round_: _Round, ids: set[str]) -> None:
+        """One ``squeue``."""
+        if not ids:
+            return
+        round_.asked |= ids
+        done = self._transport.call("run", squeue(sorted(ids)), b"", self._timeout, TIMES)
+        if done["rc"] == 0:
+            round_.queue.add(done["out"].decode(errors="replace"))
+        elif _INVALID not in text_of(done["err"]).lower():
+            error = command_error("squeue", done["rc"], done["err"])
+            round_.failure = Cause(Reason.UNREACHABLE, error.message, error.next_step)
 
     def _fill(self, round_: _Round, parts: Sequence[tuple[str, int | None]]) -> None:
-        """Records of whatever may have ended; the accounting for what the queue has forgotten."""
-        doubtful = [(p, i) for p, i in parts if self._doubtful(round_, p, i)]
-        self._read(round_, dict.fromkeys(p for p, _ in doubtful))
+        """Records of whatever may have ended, as they are now; the accounting for what the queue has forgotten."""
+        doubtful = [part for part in parts if self._doubtful(round_, *part)]
+        if not doubtful:
+            return
+        self._read(round_, dict.fromkeys(parent for parent, _ in doubtful))
         if round_.failure:
             return
-        gone = {self._owner(round_, p, i)[0] for p, i in doubtful if self._gone(round_, p, i)}
+        # A job that stood down points to the one that runs, which may not have been asked for yet.
+        self._ask(round_, self._open(round_, doubtful) - round_.asked)
+        gone = {parent for part in doubtful for parent in self._gone(round_, *part)}
         if gone and self._facts().accounting:
             self._ask_accounting(round_, gone)
 
@@ -146,62 +156,62 @@ class Looker:
             error = command_error("sacct", done["rc"], done["err"])
             round_.accounting_failure = Cause(Reason.UNREACHABLE, error.message, error.next_step)
             return
-        for row in parse_sacct(done["out"].decode(errors="replace")):
-            parent, _, index = row.id.partition("_")
-            # The queue is fresher, and lag shows a job that is gone as running still.
-            known = round_.rows.setdefault(parent, {})
-            for key in indices(index) if _final(row) else ():
-                known.setdefault(key, row)
+        # It lags: what it shows as running may be gone, so only its ends count.
+        rows = parse_sacct(done["out"].decode(errors="replace"))
+        round_.queue.add_ends(row for row in rows if row.ended_state)
 
     def _doubtful(self, round_: _Round, parent: str, index: int | None) -> bool:
-        rows = round_.rows.get(parent)
-        if not rows:
-            return True
-        chosen = [rows[index]] if index in rows else list(rows.values()) if index is None else []
-        return not chosen or (index is None and None not in rows) or any(r.restarts or _final(r) for r in chosen)
+        """Whether Slurm's queue alone does not say how it stands."""
+        row = round_.queue.get(parent if index is None else f"{parent}_{index}")
+        return row is None or row.restarts > 0 or row.ended_state
 
-    def _gone(self, round_: _Round, parent: str, index: int | None) -> bool:
-        if self._is_settled(round_, parent, index):
-            return False
-        owner, at = self._owner(round_, parent, index)
-        rows = round_.rows.get(owner, {})
+    def _gone(self, round_: _Round, parent: str, index: int | None) -> list[str]:
+        """The jobs behind a ref that the queue does not know and that have not settled."""
         record = round_.records.get(parent)
-        if at is None and record is not None and record.size is not None:
-            return any(i not in rows and not record.settled(i) for i in range(record.size))
-        return not rows if at is None else at not in rows
+        elements = range(record.size) if record and index is None and record.size is not None else [index]
+        found: set[str] = set()
+        for at in elements:
+            if record is None or record.settled(at) is None:
+                owner, element = self._owner(record, parent, at)
+                if round_.queue.get(owner if element is None else f"{owner}_{element}") is None:
+                    found.add(owner)
+        return list(found)
 
-    def _is_settled(self, round_: _Round, parent: str, index: int | None) -> bool:
-        record = round_.records.get(parent)
-        if record is None:
-            return False
+    def _is_settled(self, record: Record, index: int | None) -> bool:
         if index is None and record.size is not None:
             return all(record.settled(i) for i in range(record.size))
         return record.settled(index) is not None
 
-    def _owner(self, round_: _Round, parent: str, index: int | None) -> tuple[str, int | None]:
+    def _owner(self, record: Record | None, parent: str, index: int | None) -> tuple[str, int | None]:
         """The job that runs it, where it was sent more than once."""
-        record = round_.records.get(parent)
         owner = record.owner(index) if record and (record.doubled or parent not in record.sent) else None
         return (split_id(owner) if owner else None) or (parent, index)
 
     def _status(self, round_: _Round, ref: Ref, parent: str, index: int | None) -> Status:
         record = round_.records.get(parent)
-        rows = round_.rows.get(parent, {})
-        if index is None and ((record and record.size is not None) or any(i is not None for i in rows)):
-            size = record.size if record and record.size is not None else 0
-            indices = list(range(size)) or sorted(i for i in rows if i is not None)
-            return array_of(ref, [self._one(round_, ref, parent, i) for i in indices], record)
-        return self._one(round_, ref, parent, index)
+        if index is not None:
+            return self._one(round_, ref, record, parent, index)
+        if record is not None and record.size is not None:
+            elements = list(range(record.size))
+        elif record is None and round_.queue.get(parent) is None:
+            elements = round_.queue.elements(parent)
+        else:
+            elements = []
+        if not elements:
+            return self._one(round_, ref, record, parent, None)
+        return array_of(ref, [self._one(round_, ref, record, parent, i) for i in elements], record)
 
-    def _one(self, round_: _Round, ref: Ref, parent: str, index: int | None) -> Status:
-        record = round_.records.get(parent)
-        if record and record.deleted(index):
-            return lost(ref, deleted=True)
-        settled = record.settled(index) if record else None
-        if settled:
-            return from_settled(ref, settled, record, index)
-        owner, at = self._owner(round_, parent, index)
-        row = round_.rows.get(owner, {}).get(at)
+    def _one(self, round_: _Round, ref: Ref, record: Record | None, parent: str, index: int | None) -> Status:
+        if record is not None and not record.plain:
+            if record.deleted(index):
+                return lost(ref, deleted=True)
+            settled = record.settled(index)
+            if settled:
+                return from_settled(ref, settled, record, index)
+            parent, at = self._owner(record, parent, index)
+        else:
+            at = index
+        row = round_.queue.get(parent if at is None else f"{parent}_{at}")
         if row is None:
             return self._without_row(round_, ref, record, index)
         if record is None and parent in round_.read and is_ours(row.name):
@@ -249,7 +259,3 @@ class Looker:
         except GpuJobsError:
             # What was seen is still true; the next round writes it.
             return
-
-
-def _final(row: Row) -> bool:
-    return meaning(row.state).state.final

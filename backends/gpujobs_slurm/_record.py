@@ -71,6 +71,8 @@ class Record:
         marks: list[str] = data["marks"]
         self.sent = [m[5:] for m in marks if m.startswith("sent.")]
         self._marks = frozenset(marks)
+        self.plain = not data["finals"] and len(self.sent) < 2 and not any(m.startswith("deleted") for m in marks)  # noqa: PLR2004  # as doubled
+        """Whether nothing is known of it but what Slurm will say."""
         self.sending = [m.split(" ") for m in marks if m.startswith("sending.")]
         self.bulk = bool(self.claim.get("elements"))
         """Whether its elements are jobs of their own."""

@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from gpujobs_slurm._states import meaning
+
 TIMES = {"SLURM_TIME_FORMAT": "%s"}
 """Times as seconds since 1970; without it they are local to the client's time zone."""
 
@@ -44,6 +46,11 @@ class Row(NamedTuple):
         """The job id without the index of an element."""
         return self.id.partition("_")[0]
 
+    @property
+    def ended_state(self) -> bool:
+        """Whether its state is an end."""
+        return meaning(self.state).state.final
+
 
 def squeue(ids: list[str]) -> list[str]:
     """The words that ask for these jobs; for many, those that ask for all of this user's."""
@@ -73,30 +80,30 @@ def sacct(ids: list[str]) -> list[str]:
 
 def parse_squeue(text: str) -> list[Row]:
     """The rows; a comment with a line break makes no second one."""
-    rows: list[Row] = []
-    for line in text.split("\n"):
-        parts = line.split("|", 10)
-        if len(parts) < 11 or not parts[0][:1].isdigit():  # noqa: PLR2004  # one part per field asked for
-            continue
-        id_, state, reason, nodes, restarts, submitted, started, ended, code, name, comment = parts
-        exit_code, signal = parse_exit(code)
-        rows.append(
-            Row(
-                id_,
-                state,
-                reason,
-                nodes,
-                int(restarts) if restarts.isdigit() else 0,
-                int(submitted) if submitted.isdigit() else None,
-                int(started) if started.isdigit() else None,
-                int(ended) if ended.isdigit() else None,
-                exit_code,
-                signal,
-                name,
-                comment[:-1],
-            )
-        )
-    return rows
+    return [row for line in text.split("\n") if (row := parse_line(line)) is not None]
+
+
+def parse_line(line: str) -> Row | None:
+    """One line of ``squeue``; None for what is none."""
+    parts = line.split("|", 10)
+    if len(parts) < 11 or not parts[0][:1].isdigit():  # noqa: PLR2004  # one part per field asked for
+        return None
+    id_, state, reason, nodes, restarts, submitted, started, ended, code, name, comment = parts
+    exit_code, signal = parse_exit(code)
+    return Row(
+        id_,
+        state,
+        reason,
+        nodes,
+        int(restarts) if restarts.isdigit() else 0,
+        int(submitted) if submitted.isdigit() else None,
+        int(started) if started.isdigit() else None,
+        int(ended) if ended.isdigit() else None,
+        exit_code,
+        signal,
+        name,
+        comment[:-1],
+    )
 
 
 def parse_sacct(text: str) -> list[Row]:

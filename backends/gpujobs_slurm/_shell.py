@@ -55,7 +55,7 @@ def _launch(order: Order) -> list[str]:
     options = srun_options(order.spec, order.facts, order.path)
     if options is None:
         return ["gj_begin", "gj_ranks"]
-    again = f'export gj_in_task=1\n  gj_run srun {shlex.join(options)} /bin/bash "$gj_dir/script"'
+    again = f'gj_run env gj_in_task=1 srun {shlex.join(options)} /bin/bash "$gj_dir/script"'
     return [
         'if [ -n "${gj_in_task-}" ]; then',
         "  gj_task",

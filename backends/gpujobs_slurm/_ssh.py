@@ -80,6 +80,8 @@ class SshTransport:
     def _connected(self) -> Agent:
         with self._lock:
             if self._agent is None or not self._agent.alive:
+                if self._agent is not None:
+                    self._agent.close()
                 words = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15"]
                 command = f'exec {self._options.python} -u -c "{LOADER}"'
                 argv = ["ssh", "-T", *self._options.ssh_options, *words, *self._shared(), "--", self._host, command]

@@ -107,9 +107,10 @@ def test_explain_counts_what_is_missing(client: Client) -> None:
     assert "it needs 2 a100; 0 of 2 are free on n3" in explained.summary
     assert "1 job ahead in queue gpu" in explained.summary
     assert any(line.startswith("n3: 0 of 2 a100 free; 15 of 16 CPUs") for line in explained.details)
-    waiting = first[1].status()
-    assert waiting.reason is not None
-    assert waiting.reason.code in {Reason.INSUFFICIENT_GPU, Reason.PRIORITY}
+    while (cause := first[1].status().reason) is None or cause.code is Reason.QUEUED:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert cause.code in {Reason.INSUFFICIENT_GPU, Reason.PRIORITY}
     client.cancel(first)
     client.wait(first, timeout=PATIENCE)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +21,6 @@ from gpujobs import AuthError, BackendError, Client, Config, GpuJob, State, Unav
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from beds import Cluster
 
@@ -29,16 +31,18 @@ DELAY_MS = 25
 @pytest.fixture(scope="module")
 def login(plain: Cluster) -> Iterator[Path]:
     """An sshd of our own; ``login`` is near, ``slow`` 25 ms away. Its ssh configuration."""
-    os.environ["CLUSTER"] = plain.name
-    bed("sshnode.sh", "up", str(PORT), str(DELAY_MS))
-    yield SLAB / "ssh" / "config"
-    bed("sshnode.sh", "down", check=False)
-    del os.environ["CLUSTER"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLUSTER", plain.name)
+        patch.setenv("SSHNODE", "gj-ssh")
+        bed("sshnode.sh", "up", str(PORT), str(DELAY_MS))
+        yield SLAB / "gj-ssh" / "config"
+        bed("sshnode.sh", "down", check=False)
 
 
 @pytest.fixture
-def connect_ssh(login: Path, plain: Cluster, tmp_path: Path) -> Iterator[Callable[..., Client]]:
+def connect_ssh(login: Path, plain: Cluster) -> Iterator[Callable[..., Client]]:
     """Make a client of the login node, as alice."""
+    short = Path(tempfile.mkdtemp(prefix="gj"))  # sockets need a short path
     clients: list[Client] = []
 
     def make(host: str = "login", more: str = "", options: tuple[str, ...] = ()) -> Client:
@@ -53,15 +57,16 @@ def connect_ssh(login: Path, plain: Cluster, tmp_path: Path) -> Iterator[Callabl
             job_dir = "{plain.shared}/alice-{uuid.uuid4().hex[:12]}"
             {more}
         """
-        client = Client(Config.parse(text), state_dir=tmp_path / f"state{len(clients)}")
+        client = Client(Config.parse(text), state_dir=short / f"{len(clients)}")
         clients.append(client)
         return client
 
     yield make
     for client in clients:
         client.close()
-    for socket in tmp_path.rglob("ssh/*"):
+    for socket in short.rglob("ssh/*"):
         subprocess.run(["ssh", "-F", str(login), "-S", str(socket), "-O", "exit", "login"], stderr=-3, check=False)
+    shutil.rmtree(short)
 
 
 @pytest.mark.parametrize("host", ["login", "slow"])
@@ -140,8 +145,8 @@ def test_one_connection_serves_all(connect_ssh: Callable[..., Client]) -> None:
     ("host", "more", "options", "error", "part"),
     [
         ("login", 'python = "/no/python3"', (), BackendError, "no /no/python3"),
-        ("login", "", ("-o", "UserKnownHostsFile=/dev/null"), AuthError, "host key"),
-        ("login", "", ("-o", "PubkeyAuthentication=no"), AuthError, "let us in"),
+        ("login", "", ("-o", "UserKnownHostsFile=/dev/null", "-o", "ControlPath=none"), AuthError, "host key"),
+        ("login", "", ("-o", "PubkeyAuthentication=no", "-o", "ControlPath=none"), AuthError, "let us in"),
         ("login", "", ("-o", "Port=1"), UnavailableError, "refused"),
         ("no-such-host.invalid", "", (), UnavailableError, "resolve"),
     ],
