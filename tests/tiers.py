@@ -169,12 +169,13 @@ def run_tier(tier: str, required: set[str]) -> bool:
 
 def parse(argv: Sequence[str], here: Sequence[str]) -> tuple[list[str], set[str]]:
     """(the tiers to run, those of them that may skip nothing)."""
-    parser = argparse.ArgumentParser(prog="tests/run", description=__doc__.split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(prog="tests/run", description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"only these: {', '.join(here)}")
     parser.add_argument("--require", default="", metavar="TIER,...|all", help="these fail where they cannot run")
     args = parser.parse_args(argv)
-    tiers = list(args.tiers) or list(here)
-    required = set(filter(None, args.require.split(",")))
+    tiers: list[str] = args.tiers or list(here)
+    wanted: str = args.require
+    required = {tier for tier in wanted.split(",") if tier}
     unknown = sorted((set(tiers) | required) - {"all", *CHECKS, *DIRECTORIES})
     if unknown:
         parser.error(f"no tier {unknown[0]!r}; there are: {', '.join(here)}")
