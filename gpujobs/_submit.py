@@ -59,8 +59,7 @@ def send(session: Session, items: Sequence[Submission], *, target: str, prefligh
         for i, error in enumerate(backend.preflight([item.spec for item in items])):
             results[i] = error
     taken = [i for i, result in enumerate(results) if result is None]
-    for i in taken:
-        session.journal.begin(items[i], target=target, now=session.clock.time())
+    _begin(session, [items[i] for i in taken], target=target)
     for i, result in zip(taken, _until_known(session, backend, [items[i] for i in taken]), strict=True):
         results[i] = result
         if isinstance(result, UnavailableError):
@@ -69,6 +68,18 @@ def send(session: Session, items: Sequence[Submission], *, target: str, prefligh
         else:
             session.journal.settle(items[i].key, target=target)
     return [result for result in results if result is not None]
+
+
+def _begin(session: Session, items: Sequence[Submission], *, target: str) -> None:
+    """Journal all of them, or none: nothing has been sent where one cannot be written."""
+    new: list[str] = []
+    try:
+        for item in items:
+            new += [item.key] * session.journal.begin(item, target=target, now=session.clock.time())
+    except GpuJobsError:
+        for key in new:
+            session.journal.settle(key, target=target)
+        raise
 
 
 def _open_outcome(next_step: str, key: str) -> str:
@@ -93,7 +104,7 @@ def _until_known(session: Session, backend: Backend, items: Sequence[Submission]
     if items:
         try:
             retrying(once, session.clock)
-        except UnavailableError as e:
+        except GpuJobsError as e:  # raised for the call as a whole: it holds for every item without an outcome
             for item in items:
                 results.setdefault(item.key, e)
     return [results[item.key] for item in items]
