@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from gpujobs.refs import Ref
     from gpujobs.states import State
 
+__all__ = ["Capacity", "Check", "Event", "ExecResult", "Explanation", "GpuCapacity", "LogLine", "ReplicaStatus"]
+
 
 @dataclass(frozen=True, slots=True)
 class LogLine:

@@ -35,7 +35,7 @@ CHECKS = {
     "types": (("mypy",), ("pyright", "--pythonpath", sys.executable)),
 }
 MINORS = (10, 11, 12, 13)
-NEEDED_BY_TESTS = ("hypothesis", "pytest", "pytest-timeout", "responses")
+NEEDED_BY_TESTS = ("hypothesis", "jsonschema", "pytest", "pytest-timeout", "responses")
 
 
 class Counts(NamedTuple):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gpujobs.errors import GpuJobsError
     from gpujobs.specs import GpuJob, GpuService
 
+__all__ = ["MemoryBackend", "MemoryOptions", "Outcome"]
+
 
 class MemoryOptions(Model):
     """The keys of a memory target: how many GPUs it pretends to have."""
