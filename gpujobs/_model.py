@@ -97,11 +97,12 @@ Words = Annotated[
 EnvName = Annotated[str, AfterValidator(_env_name)]
 """The name of an environment variable."""
 
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+# The bound stands before the validator, else the JSON Schema does not say it.
+Count = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 """A whole number from 1."""
 
-NonNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+NonNegative = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 """A whole number from 0."""
 
-Amount = Annotated[float, BeforeValidator(_whole), AfterValidator(_finite), Field(gt=0)]
+Amount = Annotated[float, Field(gt=0), AfterValidator(_finite), BeforeValidator(_whole)]
 """A number above 0."""

@@ -38,9 +38,21 @@ def dumps(workload: GpuJob | GpuService, fmt: Format = "yaml") -> str:
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     if fmt == "toml":
         return _toml(data)
+    return _yaml(data)
+
+
+def _yaml(data: dict[str, Any]) -> str:
     import yaml  # noqa: PLC0415  # first use
 
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    class Dumper(yaml.SafeDumper):
+        """Quotes what YAML 1.1 takes for a line break, which PyYAML itself does not read back as it was."""
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        quoted = any(mark in value for mark in "\x85\u2028\u2029\ufeff")
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if quoted else None)
+
+    Dumper.add_representer(str, text)
+    return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
 
 def _toml(data: dict[str, Any]) -> str:
