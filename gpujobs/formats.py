@@ -47,9 +47,9 @@ def _yaml(data: dict[str, Any]) -> str:
     class Dumper(yaml.SafeDumper):
         """Quotes what YAML 1.1 takes for a line break, which PyYAML itself does not read back as it was."""
 
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    def text(_: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
         quoted = any(mark in value for mark in "\x85\u2028\u2029\ufeff")
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if quoted else None)
+        return yaml.ScalarNode("tag:yaml.org,2002:str", value, style='"' if quoted else None)
 
     Dumper.add_representer(str, text)
     return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True)

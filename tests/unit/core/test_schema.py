@@ -10,7 +10,7 @@ import pytest
 
 from gpujobs import formats
 
-VALIDATOR = jsonschema.Draft202012Validator(formats.json_schema())
+SCHEMA = formats.json_schema()
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ VALIDATOR = jsonschema.Draft202012Validator(formats.json_schema())
 def test_what_the_models_take_is_valid(data: dict[str, Any]) -> None:
     """Short forms included, so that an editor does not mark them."""
     assert formats.from_data(data)
-    VALIDATOR.validate(data)
+    jsonschema.validate(data, SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def test_what_the_models_take_is_valid(data: dict[str, Any]) -> None:
 )
 def test_what_the_models_refuse_is_invalid(data: Any) -> None:
     """Unknown fields, numbers out of range, fields of the other kind."""
-    assert not VALIDATOR.is_valid(data)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data, SCHEMA)
 
 
 def test_defaults_are_written_as_a_file_may_write_them() -> None:
     """Each default in the schema is itself allowed there, and the schema is JSON."""
     schema = json.loads(json.dumps(formats.json_schema()))
-    jsonschema.Draft202012Validator.check_schema(schema)
     defaults = {k: v["default"] for k, v in schema["$defs"]["GpuJob"]["properties"].items() if "default" in v}
     assert defaults["grace"] == "30s"
     assert formats.from_data({**{k: v for k, v in defaults.items() if v is not None}, "command": ["x"]})
