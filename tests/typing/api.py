@@ -44,7 +44,7 @@ def functions(ref: Ref) -> None:
     assert_type(gpujobs.wait(ref, timeout=1.5), Status)
     assert_type(gpujobs.wait([ref], until="first"), list[Status])
     assert_type(gpujobs.list_jobs(states=[State.RUNNING]), list[Status])
-    assert_type(gpujobs.render(GpuJob(command=["x"]), lab), str)
+    assert_type(gpujobs.render(GpuJob(command=["x"]), "lab"), str)
     assert_type(gpujobs.capacity(), Capacity)
     assert_type(gpujobs.explain(ref), Explanation)
     assert_type(next(iter(gpujobs.logs(ref, follow=True))), LogLine)
