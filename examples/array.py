@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from gpujobs import Client, GpuJob, GpuJobsError
+if __name__ == "array":
+    # A script in this directory that needs the standard library's module of this name finds this file: hand that over.
+    sys.path.remove(__file__.rpartition("/")[0])
+    del sys.modules["array"]
+    import array as array  # noqa: PLC0414  # the module that was meant
+else:
+    from gpujobs import Client, GpuJob, GpuJobsError
 
 SQUARE = "echo $((GPUJOBS_ARRAY_INDEX * GPUJOBS_ARRAY_INDEX))"
 
