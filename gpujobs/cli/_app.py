@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from gpujobs.cli._context import App
-from gpujobs.cli._errors import OWN_FAILURE, Misuse, report
+from gpujobs.cli._errors import Misuse, report
 from gpujobs.cli._output import closed_pipe, quiet_logging
 from gpujobs.cli._verb import SETTINGS, debug_option, example
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["App", "run_app"]
+
+_COMPLETE = "_GPUJOBS_COMPLETE"
 
 # Listed here so that `gpujobs --help` imports no verb; a test holds these lines to the verbs' own.
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -134,9 +137,15 @@ def run_app(app: App, argv: Sequence[str] | None) -> int:
 
 
 def _invoke(app: App, words: list[str]) -> int:
-    if not words:
-        words = ["--help"]
-    result: Any = root.main(words, prog_name="gpujobs", standalone_mode=False, obj=app)
-    if isinstance(result, int) and not isinstance(result, bool):
-        return result
-    return OWN_FAILURE if isinstance(result, BaseException) else 0
+    """Find the verb and run it; click's own ``main`` has other ideas of interrupts and closed pipes."""
+    asked = os.environ.get(_COMPLETE)
+    if asked:
+        from click.shell_completion import shell_complete  # noqa: PLC0415  # only for the tab key
+
+        return shell_complete(root, {"obj": app}, "gpujobs", _COMPLETE, asked)
+    try:
+        with root.make_context("gpujobs", words or ["--help"], obj=app) as ctx:
+            result = root.invoke(ctx)
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    return result if isinstance(result, int) else 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpujobs.cli._text import one_line
-from gpujobs.errors import GpuJobsError, WaitTimeoutError
+from gpujobs.errors import GpuJobsError, JobFailedError, UnavailableError, UnsupportedError, WaitTimeoutError
 
 if TYPE_CHECKING:
     from gpujobs.cli._context import App
@@ -42,7 +42,7 @@ def _lines(app: App, error: Exception) -> tuple[str, str]:
     command = f"gpujobs {app.verb}" if app.verb else "gpujobs"
     see_help = f"See `{command} --help`."
     if isinstance(error, GpuJobsError):
-        return error.message, error.next_step or f"{see_help} --debug tells more."
+        return error.message, error.next_step or _step_for(error, see_help)
     if isinstance(error, Misuse):
         return error.message, error.next_step or see_help
     # By attribute: typer brings a click of its own, whose errors are of other classes.
@@ -58,6 +58,17 @@ def _lines(app: App, error: Exception) -> tuple[str, str]:
     )
 
 
+def _step_for(error: GpuJobsError, see_help: str) -> str:
+    """What to do about an error that does not say so itself."""
+    if isinstance(error, UnsupportedError):
+        return "Choose a target whose backend can: `gpujobs targets` lists them."
+    if isinstance(error, JobFailedError):
+        return f"`gpujobs explain {error.status.ref}` says why."
+    if isinstance(error, UnavailableError):
+        return "Try again; --debug tells more."
+    return f"{see_help} --debug tells more."
+
+
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
@@ -69,6 +80,8 @@ def _code(app: App, error: Exception) -> int:
         return OWN_FAILURE
     if usage:
         return USAGE
+    if isinstance(error, JobFailedError):
+        return FAILED
     return OWN_FAILURE if app.verb == "wait" else FAILED
 
 

@@ -153,7 +153,7 @@ class Follower:
         self._events.put(_Signal(number))
 
     def _interrupted(self, number: int) -> None:
-        self._progress.silence()
+        self._progress.pause()
         self._writer.finish()
         wish = "detach" if number == signal.SIGTERM else self._on_interrupt
         choice = _ask(self._ref) if wish == "ask" else wish

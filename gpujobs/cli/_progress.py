@@ -57,11 +57,6 @@ class Progress:
             self._spinner = None
         self._live = False
 
-    def silence(self) -> None:
-        """Say no more of changes."""
-        self.pause()
-        self._quiet = True
-
     def say(self, text: str) -> None:
         """One line, whatever happens."""
         if self._spinner is not None:

@@ -17,8 +17,7 @@ def show(app: App, found: Wanted, *, target: str | None, key: str | None, json_:
     """Print what would be sent, byte for byte."""
     text = app.client.render(found.workload, target, idempotency_key=key)
     if json_:
-        name = target or app.client.config.target()[0]
-        output.as_json({"target": name, "kind": found.workload.kind, "rendered": text})
+        output.as_json({"kind": found.workload.kind, "rendered": text})
     else:
         output.write(text.encode("utf-8", "surrogateescape"))
     _say_lost(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _SBATCH = re.compile(r"^#SBATCH\b", re.MULTILINE)
-_MANIFEST = re.compile(r"^[\"']?apiVersion[\"']?\s*:|[{,]\s*\"apiVersion\"\s*:", re.MULTILINE)
+_MANIFEST = re.compile(r"^apiVersion\s*:", re.MULTILINE)
 _TOML = re.compile(r"\A(?:\s*#[^\n]*\n|\s*\n)*\s*(?:\[[A-Za-z]|[A-Za-z_][\w.-]*\s*=)")
 
 
@@ -32,7 +33,7 @@ def read_file(name: str) -> tuple[GpuJob | GpuService, tuple[str, ...]]:
     suffix = Path(name).suffix.lower()
     if suffix not in {".json", ".toml"} and (_SBATCH.search(text) or suffix in {".sbatch", ".slurm"}):
         return _native("slurm", text, source)
-    if suffix != ".toml" and _MANIFEST.search(text):
+    if suffix != ".toml" and _is_manifest(text):
         return _native("kubernetes", text, source)
     if text.startswith("#!"):
         return GpuJob(script=text), ()
@@ -41,6 +42,15 @@ def read_file(name: str) -> tuple[GpuJob | GpuService, tuple[str, ...]]:
     if suffix == ".json":
         return loads(text, "json", source=source), ()
     return loads(text, "yaml", source=source), ()
+
+
+def _is_manifest(text: str) -> bool:
+    if not text.lstrip().startswith("{"):
+        return _MANIFEST.search(text) is not None
+    try:
+        return "apiVersion" in json.loads(text)
+    except ValueError:  # said by whoever reads it as JSON
+        return False
 
 
 def _text(name: str) -> tuple[str, str]:

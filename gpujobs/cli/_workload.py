@@ -105,10 +105,14 @@ def _over(base: GpuJob | GpuService, fields: dict[str, Any]) -> dict[str, Any]:
 
 def _misuse(ctx: click.Context, error: ValidationError) -> Misuse:
     """Name the option, not the field, of what pydantic refused."""
-    loc = error.errors(include_url=False)[0]["loc"]
+    first = error.errors(include_url=False)[0]
+    loc = first["loc"]
     field = str(loc[0]) if loc else ""
     names = {param.name: next((o for o in param.opts if o.startswith("--")), "") for param in ctx.command.params}
     names |= {"": "the options", "command": "the command"}
     source = names.get(field) or field
+    if first["type"] == "extra_forbidden":
+        kind = "service" if error.title == GpuService.__name__ else "job"
+        return Misuse(f"{source} does not belong to a {kind}.", f"Drop it, or what makes this a {kind}.")
     found = spec_error(source, error)
     return Misuse(found.message.replace(f"{source}: {field}: ", f"{source}: ", 1), found.next_step)

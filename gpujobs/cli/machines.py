@@ -40,7 +40,13 @@ def _mounted(verb: str, words: tuple[str, ...]) -> int:
             f"`gpujobs {verb}` is not in this build of gpujobs.",
             next_step="Install a release that has gpujobs.bootstrap.",
         )
-    result = _as_command(found).main(list(words), prog_name=f"gpujobs {verb}", standalone_mode=False)
+    command = _as_command(found)
+    try:
+        result = command.main(list(words), prog_name=f"gpujobs {verb}", standalone_mode=False)
+    except Exception as e:
+        if type(e).__name__ == "Abort":  # what click, and the one in typer, make of Ctrl-C
+            raise KeyboardInterrupt from e
+        raise
     return result if isinstance(result, int) else 0
 
 
