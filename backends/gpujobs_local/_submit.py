@@ -1,0 +1,128 @@
+"""Taking a submission: the row, its files and its secrets appear together or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpujobs.environment import inherited
+from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError
+from gpujobs.refs import Ref
+from gpujobs_local import _gpus, _plan, _records
+from gpujobs_local._command import base_path
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from gpujobs.backend import Submission, Submitted, Target
+    from gpujobs_local._home import Home
+    from gpujobs_local._settings import Settings
+
+
+def submit(home: Home, target: Target, settings: Settings, items: Sequence[Submission]) -> list[Submitted]:
+    """Take each once; the caller runs a pass afterwards."""
+    results: list[Submitted] = []
+    context = _context(home, settings)
+    for item in items:
+        try:
+            results.append(_submit(home, target, settings, item, context))
+        except GpuJobsError as e:
+            results.append(e)
+    return results
+
+
+def _submit(home: Home, target: Target, settings: Settings, item: Submission, context: dict[str, Any]) -> Ref:
+    plan = _plan.plan(item, target)
+    private = {
+        "secrets": {s.name: s.reveal() for s in item.spec.secrets},
+        "inherited": inherited(item.spec.inherit_env, base_path()),
+    }
+    with home.store.write(durable=True) as db:
+        _records.set_meta(db, "settings", settings.dump())
+        known = _records.by_key(db, item.key)
+        if known is not None:
+            return _known(known, item, target.name)
+        _check_upstream(db, plan, target.name)
+        job_id = _records.insert(db, plan, _plan.text(plan), spec_hash=item.spec_hash, context=context, now=time.time())
+        _write_files(home, job_id, item, private)
+    return Ref("local", target.name, str(job_id))
+
+
+def _known(row: sqlite3.Row, item: Submission, target: str) -> Ref:
+    ref = Ref("local", target, str(row["id"]))
+    if row["spec_hash"] != item.spec_hash:
+        raise ConflictError(
+            f"The key {item.key!r} belongs to {ref}, which is another workload.",
+            next_step="Give another key, or delete that one first.",
+        )
+    return ref
+
+
+def _check_upstream(db: sqlite3.Connection, plan: dict[str, Any], target: str) -> None:
+    for upstream in plan.get("after", ()):
+        job_id, _, idx = upstream["id"].partition("_")
+        known = job_id.isdigit() and (not idx or idx.isdigit())
+        if not known or _records.task(db, int(job_id), int(idx or 0)) is None:
+            raise NotFoundError(
+                f"after: there is no local://{target}/{upstream['id']}.",
+                next_step="`gpujobs ps --all` shows what there is.",
+            )
+
+
+def _write_files(home: Home, job_id: int, item: Submission, private: dict[str, Any]) -> None:
+    """Inside the transaction that makes the row, so that no supervisor sees the job without them."""
+    directory = home.job(job_id)
+    # A client killed in this place left files of an id that was never given out.
+    shutil.rmtree(directory, ignore_errors=True)
+    files = directory / "files"
+    files.mkdir(mode=0o700, parents=True)
+    directory.chmod(0o700)
+    for name, content in item.spec.files.items():
+        path = files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    if item.spec.script is not None:
+        (directory / "script").write_text(item.spec.script, encoding="utf-8", newline="")
+    if any(private.values()):
+        fd = os.open(home.private(job_id), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            json.dump(private, file)
+
+
+def _context(home: Home, settings: Settings) -> dict[str, Any]:
+    """What of the submitting process matters to its jobs: where it is, its umask, the GPUs it may see."""
+    context: dict[str, Any] = {"cwd": _cwd(), "umask": _umask()}
+    visible = visible_gpus(home, settings)
+    if visible is not None:
+        context["visible"] = visible
+    return context
+
+
+def visible_gpus(home: Home, settings: Settings) -> tuple[str, ...] | None:
+    """The UUIDs of the GPUs that this process may see, or None where nothing hides any."""
+    setting = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if settings.simulated is not None or setting is None:
+        return None
+    return tuple(d.uuid for d in _gpus.visible(_gpus.find(settings, home.gpu_cache), setting))
+
+
+def _cwd() -> str:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:  # removed under us
+        return "/"
+
+
+def _umask() -> int:
+    """Read without setting it, which would be seen by other threads."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return 0o022
