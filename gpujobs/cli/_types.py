@@ -59,8 +59,8 @@ def _option(param: click.Parameter | None) -> str:
 
 def _first(error: ValueError) -> str:
     """What pydantic, or a parser of ours, found wrong."""
-    errors = getattr(error, "errors", None)
-    text = str(errors(include_url=False)[0]["msg"]) if callable(errors) else str(error)
+    errors: Any = getattr(error, "errors", None)
+    text = str(error) if errors is None else str(errors(include_url=False)[0]["msg"])
     return text.removeprefix("Value error, ").rstrip(".")
 
 
