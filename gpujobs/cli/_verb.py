@@ -11,9 +11,6 @@ from gpujobs.cli._context import App
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
-
-    _Decorator: TypeAlias = Callable[[Callable[..., Any]], Any]
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _REST = "gpujobs.words"
