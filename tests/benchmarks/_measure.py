@@ -35,7 +35,8 @@ def timed(act: Callable[[], object]) -> float:
 
 def pairs(ours: Callable[[], object], bare: Callable[[], object], count: int) -> tuple[float, float]:
     """(median of ours, median of the bare thing) in milliseconds, taken in turns; the first pair is not counted."""
-    ours(), bare()
+    ours()
+    bare()
     mine: list[float] = []
     theirs: list[float] = []
     for turn in range(count):
