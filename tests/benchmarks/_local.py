@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import statistics
 import subprocess
 import tempfile
@@ -64,16 +65,14 @@ def round_trip(client: Client, count: int) -> Iterator[Figure]:
 
 def _others() -> Iterator[tuple[str, Callable[[], object]]]:
     try:
-        import submitit  # noqa: PLC0415  # compared where it is installed
-
+        submitit: Any = importlib.import_module("submitit")
         folder = tempfile.mkdtemp(prefix="benchmark-submitit-")
         executor: Any = submitit.LocalExecutor(folder=folder)
         yield "submitit", lambda: executor.submit(abs, 1).result()
     except ImportError:
         print("submitit is not installed: pip install submitit")
     try:
-        import psij  # noqa: PLC0415  # as above
-
+        psij: Any = importlib.import_module("psij")
         psij_local: Any = psij.JobExecutor.get_instance("local")
 
         def run() -> None:
