@@ -183,6 +183,6 @@ def _ask(ref: Ref) -> Literal["detach", "cancel", "stay"]:
 def interrupt_choice(asked: OnInterrupt | None) -> OnInterrupt:
     """``ask`` only where there is somebody to answer; without a wish, ask them."""
     person = sys.stdin is not None and sys.stdin.isatty() and output.is_terminal(sys.stderr)
-    if asked in {None, "ask"}:
+    if asked is None or asked == "ask":
         return "ask" if person else "detach"
     return asked

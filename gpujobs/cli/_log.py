@@ -52,7 +52,7 @@ class LogWriter:
 
     def _write_one(self, line: LogLine) -> None:
         if self._json:
-            output.json_line(_as_dict(line))
+            output.json_line(as_dict(line))
         elif line.gap:
             self.flush()
             self._end_open_line()
@@ -94,7 +94,7 @@ class LogWriter:
             self._open = None
 
 
-def _as_dict(line: LogLine) -> dict[str, Any]:
+def as_dict(line: LogLine) -> dict[str, Any]:
     """The line as JSON; ``raw`` only where ``text`` does not hold all of its bytes."""
     found: dict[str, Any] = {
         "text": line.text,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +12,6 @@ from gpujobs.cli._context import App
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-F = TypeVar("F", bound="Callable[..., Any]")
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _REST = "gpujobs.words"
 
@@ -24,10 +23,12 @@ def example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def verb(*examples: str, name: str | None = None, cls: type[click.Command] = click.Command) -> Callable[[F], Any]:
+def verb(
+    *examples: str, name: str | None = None, cls: type[click.Command] = click.Command
+) -> Callable[[Callable[..., Any]], Any]:
     """Make a function a verb of the command line."""
 
-    def decorate(function: F) -> click.Command:
+    def decorate(function: Callable[..., Any]) -> click.Command:
         made = click.command(
             name=name or function.__name__, cls=cls, epilog=example(*examples), context_settings=SETTINGS
         )

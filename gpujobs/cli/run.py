@@ -77,7 +77,11 @@ def run(
         job = app.client.submit(found.workload, target=target, idempotency_key=idempotency_key, preflight=preflight)
     if detach:
         return sending.tell(job, found, json_=json_)
-    return _follow(app, job, on_interrupt=on_interrupt, quiet=quiet, json_=json_, copies=_copies(found.workload))
+    try:
+        return _follow(app, job, on_interrupt=on_interrupt, quiet=quiet, json_=json_, copies=_copies(found.workload))
+    except KeyboardInterrupt:  # before the follower listens, or after
+        output.note(f"left {job.ref} as it is")
+        return 130
 
 
 def _copies(workload: Any) -> int:

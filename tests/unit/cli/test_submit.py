@@ -12,8 +12,10 @@ from gpujobs import After, Gpu, GpuJob, GpuService, Secret, UnavailableError, Vo
 from gpujobs.formats import dumps
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from gpujobs.backend import Submission
     from gpujobs.formats import Format
     from tests.unit.cli.conftest import Cli
 
@@ -307,9 +309,12 @@ def test_render_json(cli: Cli) -> None:
 
 def test_resume_settles_what_is_open(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a lost line the error names the key; ``--resume`` sends it once and prints the ref."""
-    lost = [UnavailableError("The line was cut.")]
+
+    def cut_line(items: Sequence[Submission]) -> list[UnavailableError]:
+        return [UnavailableError("The line was cut.") for _ in items]
+
     with monkeypatch.context() as cut:
-        cut.setattr(cli.backend, "submit", lambda items: lost * len(items), raising=True)
+        cut.setattr(cli.backend, "submit", cut_line)
         refused = cli("submit", "--idempotency-key", "mine", "--", "work")
     assert (refused.code, refused.out, len(refused.error_lines)) == (1, "", 2)
     assert "gpujobs submit --resume mine" in refused.error_lines[1]
