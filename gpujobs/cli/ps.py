@@ -98,7 +98,7 @@ def _redraw(look: Callable[[], list[Status]], pause: float) -> None:
     console = Console(highlight=False, markup=False, emoji=False, no_color=no_color())
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(draw(COLUMNS, rows(look(), person=True)), refresh=True)
+            live.update(draw(COLUMNS, rows(look(), person=True), one_line_each=True), refresh=True)
             time.sleep(pause)
 
 
