@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
 PROGRAM = str(Path(__file__).with_name("memory_main.py"))
 REF = "memory://memory/1"
@@ -28,11 +28,11 @@ REF = "memory://memory/1"
 class Terminal:
     """A process on a pseudo-terminal of 100 columns, and all it has written there."""
 
-    def __init__(self, *words: str, env: dict[str, str]) -> None:
+    def __init__(self, *words: str, env: dict[str, str], program: Sequence[str]) -> None:
         self._main, child = pty.openpty()
         ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
         self._process = subprocess.Popen(
-            [sys.executable, PROGRAM, *words], stdin=child, stdout=child, stderr=child, env=env, start_new_session=True
+            [sys.executable, *program, *words], stdin=child, stdout=child, stderr=child, env=env, start_new_session=True
         )
         os.close(child)
         self.seen = b""
@@ -87,9 +87,9 @@ class Terminals:
         self.env = keep | {"GPUJOBS_STATE_DIR": str(tmp_path), "TERM": "xterm-256color"}
         self.open: list[Terminal] = []
 
-    def __call__(self, *words: str, **env: str) -> Terminal:
+    def __call__(self, *words: str, program: Sequence[str] = (PROGRAM,), **env: str) -> Terminal:
         """A new one."""
-        self.open.append(Terminal(*words, env=self.env | env))
+        self.open.append(Terminal(*words, env=self.env | env, program=program))
         return self.open[-1]
 
 
@@ -199,3 +199,20 @@ def test_ps_watch_redraws(terminal: Terminals) -> None:
 
     assert shown.end() == 130
     assert b"Traceback" not in shown.seen
+
+
+def test_exec_is_interactive_on_a_terminal(terminal: Terminals) -> None:
+    """The command inside the workload has this terminal, and gives its exit code."""
+    local = ("-m", "gpujobs.cli")
+    submitted = terminal("submit", "--", "sleep", "60", program=local)
+    assert submitted.end() == 0
+    ref = submitted.seen.decode().strip()
+    assert terminal("wait", ref, "--timeout", "1s", program=local).end() == 125
+
+    shown = terminal("exec", ref, "--", "sh", "-c", "test -t 0 && read x && echo got $x && exit 6", program=local)
+    shown.type(b"typed\n")
+
+    assert shown.end() == 6
+    assert b"got typed" in shown.seen
+    assert terminal("cancel", ref, program=local).end() == 0
+    assert terminal("wait", "-q", ref, program=local).end() == 130
