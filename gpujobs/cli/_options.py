@@ -111,9 +111,7 @@ _WORKLOAD: list[Callable[[Any], Any]] = [
 workload = several(_WORKLOAD)
 
 _SENDING: list[Callable[[Any], Any]] = [
-    click.option(
-        "--no-preflight", "preflight", flag_value=False, default=True, help="Do not refuse what could never run."
-    ),
+    click.option("--no-preflight", is_flag=True, help="Do not refuse what could never run."),
     click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing."),
     json_output,
 ]

@@ -51,7 +51,7 @@ def run(
     command: tuple[str, ...],
     target: str | None,
     idempotency_key: str | None,
-    preflight: bool,
+    no_preflight: bool,
     dry_run: bool,
     json_: bool,
     detach: bool,
@@ -74,7 +74,9 @@ def run(
     if dry_run:
         return sending.show(app, found, target=target, key=idempotency_key, json_=json_)
     with leaving_open(app):
-        job = app.client.submit(found.workload, target=target, idempotency_key=idempotency_key, preflight=preflight)
+        job = app.client.submit(
+            found.workload, target=target, idempotency_key=idempotency_key, preflight=not no_preflight
+        )
     if detach:
         return sending.tell(job, found, json_=json_)
     try:

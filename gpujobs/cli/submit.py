@@ -41,7 +41,7 @@ def submit(
     target: str | None,
     idempotency_key: str | None,
     resume: str | None,
-    preflight: bool,
+    no_preflight: bool,
     dry_run: bool,
     json_: bool,
     **given: Any,
@@ -60,7 +60,9 @@ def submit(
     if dry_run:
         return sending.show(app, found, target=target, key=idempotency_key, json_=json_)
     with leaving_open(app):
-        job = app.client.submit(found.workload, target=target, idempotency_key=idempotency_key, preflight=preflight)
+        job = app.client.submit(
+            found.workload, target=target, idempotency_key=idempotency_key, preflight=not no_preflight
+        )
     return sending.tell(job, found, json_=json_)
 
 
