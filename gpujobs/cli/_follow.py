@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gpujobs.cli import _output as output
+from gpujobs.cli._interrupt import handling
 from gpujobs.cli._pump import LogPump
 from gpujobs.states import Status
 
@@ -92,19 +93,17 @@ class Follower:
             GpuJobsError: The log or the state cannot be read; the workload goes on.
             BrokenPipeError: Nobody reads stdout any more.
         """
-        before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            self._pump.start()
-            threading.Thread(target=self._watch, daemon=True).start()
-            while self._end is None or not self._log_done:
-                self._handle(self._next())
-            self._writer.finish()
-            return self._end
-        finally:
-            self._stop.set()
-            self._progress.pause()
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with handling(self._on_signal, signal.SIGINT, signal.SIGTERM):
+            try:
+                self._pump.start()
+                threading.Thread(target=self._watch, daemon=True).start()
+                while self._end is None or not self._log_done:
+                    self._handle(self._next())
+                self._writer.finish()
+                return self._end
+            finally:
+                self._stop.set()
+                self._progress.pause()
 
     def _watch(self) -> None:
         try:

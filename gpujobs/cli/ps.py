@@ -84,7 +84,10 @@ def _once(found: list[Status], *, json_: bool) -> None:
         return
     from gpujobs.cli._rows import show_statuses  # noqa: PLC0415  # --json needs no table
 
-    show_statuses(found)
+    if found or not output.is_terminal(sys.stdout):
+        show_statuses(found)
+    else:
+        output.note("there is nothing to list; --all shows also what has ended")
 
 
 def _redraw(look: Callable[[], list[Status]], pause: float) -> None:

@@ -167,6 +167,17 @@ def test_a_plain_script_is_a_script(cli: Cli, tmp_path: Path) -> None:
     assert _sent(cli, "train.sh") == GpuJob(script="#!/bin/bash\necho hi\n")
 
 
+def test_a_program_is_no_workload(cli: Cli, tmp_path: Path) -> None:
+    """A Python file is answered with the command line that runs it; a shell script runs."""
+    (tmp_path / "train.py").write_text("import torch\n")
+    (tmp_path / "train.sh").write_text("echo hi\n")
+
+    ran = cli("submit", "train.py")
+
+    assert (ran.code, ran.error_lines[1]) == (2, "Next: Write it as a command: -- python train.py")
+    assert _sent(cli, "train.sh") == GpuJob(script="echo hi\n")
+
+
 def test_options_override_the_file(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain fields are replaced, tables merged, lists extended, and the command stands for what the file runs."""
     monkeypatch.setenv("S", "one")

@@ -190,6 +190,14 @@ def test_hostile_names_do_not_reach_the_terminal(terminal: Terminals) -> None:
     assert b"[bold]" in shown.seen
 
 
+def test_ps_of_nothing_says_so(terminal: Terminals) -> None:
+    """A person is not left with an empty table."""
+    shown = terminal("ps")
+
+    assert shown.end() == 0
+    assert b"there is nothing to list; --all shows also what has ended" in shown.seen
+
+
 def test_ps_watch_redraws(terminal: Terminals) -> None:
     """``--watch`` keeps one table in its place until Ctrl-C."""
     shown = terminal("ps", "--watch", "--interval", "0.1s")
