@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("-n", "--tail", type=types.NATURAL, help="Only the last N lines of each copy.")
 @click.option("--replica", type=types.NATURAL, help="Only this copy: array index x node.")
 @click.option("--attempt", type=types.NATURAL, help="Only this attempt.")
-@click.option("--since", type=types.SINCE, help="Only lines from then on: 10m ago, or 2026-01-31T12:00:00Z.")
+@click.option("--since", type=types.SINCE, help="Only lines of the last 10m, or since 2026-01-31T12:00:00Z.")
 @click.option(
     "--prefix/--no-prefix", default=None, help="Say which copy wrote a line; by default where there are several."
 )

@@ -12,7 +12,7 @@ from gpujobs.errors import UnsupportedError
 
 _EXAMPLES = {
     "doctor": example("gpujobs doctor", "gpujobs doctor --json"),
-    "bootstrap": example("gpujobs bootstrap --help"),
+    "bootstrap": example("gpujobs bootstrap --help", "gpujobs bootstrap slurm plan"),
 }
 _MODULE = "gpujobs.bootstrap._cli"
 _PASSED_ON: dict[str, Any] = {**SETTINGS, "ignore_unknown_options": True, "allow_interspersed_args": False}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gpujobs.job import Job
 
 
-class _CommandLast(click.Command):
+class _CommandLast(options.WorkloadVerb):
     """The first word that is no option begins the command, so ``--`` may be left out."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -90,7 +90,7 @@ def _copies(workload: Any) -> int:
     """How many copies write the log."""
     if workload.kind == "service":
         return int(workload.replicas)
-    return int((workload.array or 1) * workload.nodes * workload.tasks_per_node)
+    return int((workload.array or 1) * workload.nodes)
 
 
 def _follow(app: App, job: Job, *, on_interrupt: OnInterrupt | None, quiet: bool, json_: bool, copies: int) -> int:

@@ -217,7 +217,7 @@ def test_typer_apps_are_mounted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> No
         shown = cli(*words).out
         assert shown.startswith("Usage: gpujobs bootstrap")
         assert "Plan it." in shown
-        assert shown.rstrip().endswith("gpujobs bootstrap --help")
+        assert shown.rstrip().endswith("gpujobs bootstrap slurm plan")
     bad = cli("bootstrap", "plan")
     assert (bad.code, len(bad.error_lines)) == (2, 2)
     assert (cli("bootstrap", "nothing").code, cli("doctor", "--bad").code) == (2, 2)
