@@ -37,7 +37,7 @@ class Terminal:
         os.close(child)
         self.seen = b""
 
-    def until(self, text: bytes, within: float = 20.0) -> None:
+    def until(self, text: bytes, within: float = 60.0) -> None:
         """Read until the text has come."""
         end = time.monotonic() + within
         while text not in self.seen:
@@ -157,7 +157,7 @@ def test_waiting_is_shown_live_and_the_end_stays(terminal: Terminals) -> None:
 )
 def test_ctrl_c_asks(terminal: Terminals, key: bytes, code: int, said: bytes) -> None:
     """On a terminal Ctrl-C asks: detach, cancel, or go on; the end of input detaches."""
-    shown = terminal("run", "--", "work", "0", "4")
+    shown = terminal("run", "--", "work", "0", "8" if key == b"\n" else "600")
     shown.until(b"RUNNING")
 
     shown.interrupt()
