@@ -59,8 +59,9 @@ def _option(param: click.Parameter | None) -> str:
 
 def _first(error: ValueError) -> str:
     """What pydantic, or a parser of ours, found wrong."""
-    errors: Any = getattr(error, "errors", None)
-    text = str(error) if errors is None else str(errors(include_url=False)[0]["msg"])
+    from pydantic import ValidationError  # noqa: PLC0415  # only on the way to an error
+
+    text = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
     return text.removeprefix("Value error, ").rstrip(".")
 
 
