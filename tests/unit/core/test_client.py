@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from datetime import timedelta
@@ -30,7 +29,6 @@ from gpujobs import (
 )
 from gpujobs._poll import LONGEST_S
 from gpujobs._retry import ATTEMPTS
-from gpujobs.aio import AsyncClient
 from gpujobs.testing import Outcome
 
 if TYPE_CHECKING:
@@ -288,17 +286,3 @@ def test_target_defaults_fill_what_a_workload_leaves_open(backend: Flaky, tmp_pa
     assert job.status().name == "fallback"
     assert json.loads(client.render(JOB.replace(env={"B": "2"})))["env"] == {"A": "1", "B": "2"}
     assert client.submit(JOB.replace(env={"A": "1", "B": "2"}, name="fallback"), idempotency_key="k") == job
-
-
-def test_everything_can_be_awaited(client: Client) -> None:
-    """The awaitable skin gives what the client gives."""
-
-    async def main() -> tuple[Status, list[str]]:
-        async with AsyncClient(client) as aio:
-            job = await aio.submit(JOB)
-            lines = [line.text async for line in aio.logs(job, follow=True)]
-            return await aio.wait(job), lines
-
-    status, lines = asyncio.run(main())
-    assert status.succeeded
-    assert lines == ["hello"]
