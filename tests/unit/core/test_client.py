@@ -286,3 +286,11 @@ def test_target_defaults_fill_what_a_workload_leaves_open(backend: Flaky, tmp_pa
     assert job.status().name == "fallback"
     assert json.loads(client.render(JOB.replace(env={"B": "2"})))["env"] == {"A": "1", "B": "2"}
     assert client.submit(JOB.replace(env={"A": "1", "B": "2"}, name="fallback"), idempotency_key="k") == job
+
+
+def test_every_refusal_of_a_bulk_call_is_told(client: Client) -> None:
+    """The first error is raised and names the others too."""
+    with pytest.raises(NotFoundError) as caught:
+        client.cancel([f"memory://memory/{n}" for n in (7, 8, 9)])
+
+    assert all(f"memory://memory/{n}" in str(caught.value) for n in (7, 8, 9))
