@@ -10,34 +10,16 @@ from gpujobs_local import _records
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
 
     from gpujobs_local._home import Home
     from gpujobs_local._records import Queued
 
 
-def settle(home: Home, queue: Sequence[Queued], *, now: float) -> list[Queued]:
-    """Those of the queue that may start; those that never can are ended here."""
-    ready: list[Queued] = []
-    for job in queue:
-        with home.store.read() as db:
-            verdict = _verdict(db, job, now)
-        if verdict is True:
-            ready.append(job)
-        elif isinstance(verdict, Cause):
-            _fail_waiting(home, job.id, verdict, now)
-    return ready
-
-
-def _verdict(db: sqlite3.Connection, job: Queued, now: float) -> Cause | bool:
+def verdict(db: sqlite3.Connection, job: Queued, now: float) -> Cause | bool:
     """True: may start. False: not yet. A Cause: never, and why."""
-    row = _records.job(db, job.id)
-    if row is None:
-        return False
-    if row["deadline_at"] is not None and now >= row["deadline_at"]:
+    if job.deadline_at is not None and now >= job.deadline_at:
         return Cause(Reason.DEADLINE, "Its deadline passed before it could start.", "Give it a later deadline.")
-    untouched = not any(t["launch"] for t in db.execute("SELECT launch FROM tasks WHERE job_id = ?", [job.id]))
-    if row["start_by"] is not None and now >= row["start_by"] and untouched:
+    if job.start_by is not None and now >= job.start_by and not _touched(db, job.id):
         return Cause(
             Reason.START_TIMEOUT, "It could not start within its start_timeout.", "See capacity, or give it more time."
         )
@@ -52,6 +34,12 @@ def _verdict(db: sqlite3.Connection, job: Queued, now: float) -> Cause | bool:
                 "Submit it again once that one has succeeded, or with after='any:...'.",
             )
     return True
+
+
+def _touched(db: sqlite3.Connection, job_id: int) -> bool:
+    """Whether any element of a job was ever started: then the job did start in time."""
+    row = db.execute("SELECT EXISTS (SELECT 1 FROM tasks WHERE job_id = ? AND launch > 0)", [job_id]).fetchone()
+    return bool(row[0])
 
 
 def upstream_end(db: sqlite3.Connection, name: str) -> tuple[bool, bool]:
@@ -75,7 +63,8 @@ def waits_for(db: sqlite3.Connection, plan: dict[str, Any]) -> str | None:
     return next((a["id"] for a in plan.get("after", ()) if not upstream_end(db, a["id"])[0]), None)
 
 
-def _fail_waiting(home: Home, job_id: int, cause: Cause, now: float) -> None:
+def fail_waiting(home: Home, job_id: int, cause: Cause, now: float) -> None:
+    """End what waits of a job: it can never start."""
     with home.store.write(durable=True) as db:
         for row in db.execute("SELECT * FROM tasks WHERE job_id = ? AND state = 'PENDING'", [job_id]).fetchall():
             _records.end(db, row, State.FAILED, now=now, cause=cause)

@@ -94,7 +94,8 @@ def _by_nvml() -> list[Device] | None:
     except Exception:  # noqa: BLE001  # no driver, a mismatch, a broken library: nvidia-smi may know more
         return None
     try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        nvml: Any = pynvml  # it comes without types
+        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
         return [device for index, handle in enumerate(handles) for device in _nvml_device(pynvml, handle, index)]
     except pynvml.NVMLError:
         return None
@@ -213,8 +214,9 @@ def computing_on(uuids: Iterable[str]) -> dict[str, list[int]]:
     try:
         for uuid in uuids:
             with suppress(pynvml.NVMLError):
-                handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-                pids = [int(p.pid) for p in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)]
+                nvml: Any = pynvml  # it comes without types
+                handle = nvml.nvmlDeviceGetHandleByUUID(uuid)
+                pids = [int(p.pid) for p in nvml.nvmlDeviceGetComputeRunningProcesses(handle)]
                 if pids:
                     found[uuid] = pids
     finally:

@@ -46,7 +46,8 @@ class Demand:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Demand:
         """From what ``to_dict`` gave, through JSON or not."""
-        return cls(**{k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in data.items()})
+        values: dict[str, Any] = {k: tuple(v) if v.__class__ is list else v for k, v in data.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)

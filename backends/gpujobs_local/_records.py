@@ -38,6 +38,8 @@ class Queued:
     """How many of its tasks have a supervisor."""
     parallelism: int | None
     is_array: bool
+    deadline_at: float | None
+    start_by: float | None
     plan: dict[str, Any]
 
     def name_of(self, idx: int) -> str:
@@ -134,14 +136,16 @@ def queued(db: sqlite3.Connection) -> Iterator[Queued]:
             row["active"],
             row["parallelism"],
             bool(row["is_array"]),
+            row["deadline_at"],
+            row["start_by"],
             plan,
         )
 
 
-def waiting(db: sqlite3.Connection, job_id: int) -> Iterator[int]:
+def waiting(db: sqlite3.Connection, job_id: int) -> list[int]:
     """The numbers of the waiting tasks of a job, lowest first."""
     rows = db.execute("SELECT idx FROM tasks WHERE job_id = ? AND state = 'PENDING' ORDER BY idx", [job_id])
-    yield from (int(row["idx"]) for row in rows.fetchall())
+    return [int(row["idx"]) for row in rows]
 
 
 def supervised(db: sqlite3.Connection) -> list[sqlite3.Row]:

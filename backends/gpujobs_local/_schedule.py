@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from gpujobs.reasons import Cause
 from gpujobs_local import _dependencies, _records, _recover
 from gpujobs_local._gpus import computing_on
 from gpujobs_local._locks import Hold, Holder, Locks
@@ -24,7 +25,7 @@ from gpujobs_local._settings import Settings
 from gpujobs_local._spawn import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from gpujobs_local._gpus import Device
@@ -64,12 +65,16 @@ class _Pass:
 
     def run(self) -> None:
         _recover.recover(self._home, self._store_id)
+        now = time.time()
         with self._home.store.read() as db:
-            queue = list(_records.queued(db))
+            queue = [(job, _dependencies.verdict(db, job, now)) for job in _records.queued(db)]
             busy = _records.supervised(db)
-        if not queue:
+        for job, verdict in queue:
+            if isinstance(verdict, Cause):
+                _dependencies.fail_waiting(self._home, job.id, verdict, now)
+        ready = [job for job, verdict in queue if verdict is True]
+        if not ready:
             return
-        ready = _dependencies.settle(self._home, queue, now=time.time())
         machine = look_at_machine(self._home, self._settings, gpus=any(job.demand.count for job in ready))
         used = [_recover.plan_of(row) for row in busy]
         turn = Turn(
@@ -85,13 +90,16 @@ class _Pass:
 
     def _start_tasks(self, job: Queued, turn: Turn, locks: Locks, machine: Machine) -> None:
         active = job.active
-        with self._home.store.read() as db:
-            waiting = list(_records.waiting(db, job.id))
-        for idx in waiting:
-            if job.parallelism is not None and active >= job.parallelism:
-                return  # it waits for itself: nothing is kept for it
+        waiting: Iterator[int] | None = None
+        while job.parallelism is None or active < job.parallelism:
             devices = turn.candidates(job)
             if devices is None:
+                return
+            if waiting is None:
+                with self._home.store.read() as db:
+                    waiting = iter(_records.waiting(db, job.id))
+            idx = next(waiting, None)
+            if idx is None:
                 return
             holds = self._hold(job, idx, devices, locks)
             if holds is None:
