@@ -13,9 +13,9 @@ import pytest
 
 from gpujobs import Client, Config
 
-sys.path.insert(0, str(Path(__file__).parent))
-from beds import Cluster, bed
-from tables import Table
+sys.path.insert(0, str(Path(__file__).with_name("lib")))
+from slurm_beds import Cluster, bed
+from slurm_tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ from gpujobs.testing.contract import BackendContract
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from beds import Cluster
+    from slurm_beds import Cluster
 
     from gpujobs import Client, GpuJob
 

@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tables import Table, sh
+from slurm_tables import Table, sh
 
 from gpujobs import Reason, State, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from beds import Cluster
+    from slurm_beds import Cluster
 
 
 @pytest.fixture(params=["plain", "accounted", "newer", "newest"])

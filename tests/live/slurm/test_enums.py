@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from beds import SLAB, bed
+from slurm_beds import SLAB, bed
 
 from gpujobs_slurm._reasons import known
 from gpujobs_slurm._states import BASE, FLAGS, HEADER_NAMES

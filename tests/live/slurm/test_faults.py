@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tables import until_running
+from slurm_tables import until_running
 
 from gpujobs import Client, GpuJob, Reason, RejectedError, State
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from beds import Cluster
+    from slurm_beds import Cluster
 
 PATIENCE = 90
 
@@ -23,7 +23,7 @@ PATIENCE = 90
 @pytest.fixture(scope="module")
 def memory(installed: None) -> Iterator[Cluster]:
     """22.05 with memory limits by cgroup, and accounting that may be taken away."""
-    from beds import Cluster  # noqa: PLC0415
+    from slurm_beds import Cluster  # noqa: PLC0415
 
     cluster = Cluster("gj-cg", 17600, ("--cgroup", "on", "--conf", "MessageTimeout=5", "--minjobage", "5")).up()
     yield cluster

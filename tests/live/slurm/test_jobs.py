@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tables import until_running
+from slurm_tables import until_running
 
 from gpujobs import Client, Gpu, GpuJob, NotFoundError, PreflightError, Reason, RejectedError, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from beds import Cluster
+    from slurm_beds import Cluster
 
 PATIENCE = 60
 

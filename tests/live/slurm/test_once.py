@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from beds import Cluster
+    from slurm_beds import Cluster
 
 THAW_S = 7.0
 """Longer than the cluster's MessageTimeout: sbatch has given up by then."""
@@ -27,7 +27,7 @@ THAW_S = 7.0
 @pytest.fixture(scope="module")
 def brittle(installed: None) -> Iterator[Cluster]:
     """A cluster that may be frozen; its commands give up after 5 s."""
-    from beds import Cluster  # noqa: PLC0415
+    from slurm_beds import Cluster  # noqa: PLC0415
 
     cluster = Cluster("gj-once", 17400, ("--conf", "MessageTimeout=5", "--minjobage", "5")).up()
     yield cluster

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from beds import SLAB, bed
-from tables import until_running
+from slurm_beds import SLAB, bed
+from slurm_tables import until_running
 
 from gpujobs import AuthError, BackendError, Client, Config, GpuJob, State, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from beds import Cluster
+    from slurm_beds import Cluster
 
 PORT = 17522
 DELAY_MS = 25

@@ -168,7 +168,7 @@ def test_what_could_never_run_is_refused_with_what_could(
 ) -> None:
     """Before anything is sent."""
     with pytest.raises(PreflightError) as caught:
-        client.submit(["true"], **fields)  # type: ignore[arg-type]
+        client.submit(GpuJob(command=["true"]).replace(**fields))
     assert part in caught.value.message
     assert possible in caught.value.next_step
 

@@ -11,7 +11,7 @@ from gpujobs import Client, Config, GpuJob, Job, State, Status
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from beds import Cluster
+    from slurm_beds import Cluster
 
 PATIENCE = 120
 

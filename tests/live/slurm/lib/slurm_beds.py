@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-BED = Path(__file__).with_name("bed")
+BED = Path(__file__).parent.with_name("bed")
 SLAB = Path(os.environ.get("SLAB") or Path.home() / ".cache/gpujobs-testbed/slurm")
 
 
