@@ -39,9 +39,9 @@ def read_sbatch(text: str, path: str) -> tuple[GpuJob, tuple[str, ...]]:
     reader = _Reader(path)
     for name, value in read_directives(text, path):
         reader.take(name, value)
-    fields = {"script": text, **reader.fields()}
+    fields: dict[str, Any] = {"script": text, **reader.fields()}
     try:
-        return GpuJob(**fields), tuple(reader.lost)
+        return GpuJob.model_validate(fields), tuple(reader.lost)
     except ValidationError as e:
         raise spec_error(path, e) from e
 

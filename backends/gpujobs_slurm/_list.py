@@ -43,7 +43,7 @@ class Lister:
         for index in parts:
             ids = record.ids(index)
             part = record.part(index)
-            labels = part.get("labels") or {}
+            labels: dict[str, str] = part.get("labels") or {}
             if (
                 ids
                 and not record.deleted(index)

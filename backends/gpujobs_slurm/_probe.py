@@ -130,8 +130,10 @@ class Probe:
 
     def _load(self) -> tuple[float, Facts] | None:
         try:
-            data = json.loads(self._file.read_text(encoding="utf-8"))
-            facts = Facts(**{**data["facts"], "gpu_types": tuple(data["facts"]["gpu_types"])})
+            data: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
+            values: dict[str, Any] = data["facts"]
+            values["gpu_types"] = tuple(values["gpu_types"])
+            facts = Facts(**values)
             return float(data["time"]), facts
         except (OSError, ValueError, TypeError, KeyError):
             return None

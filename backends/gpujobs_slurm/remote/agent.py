@@ -18,20 +18,20 @@ def encode(value: Any) -> Any:
     """JSON, with bytes as ``{"b64": ...}``."""
     if isinstance(value, bytes):
         return {"b64": base64.b64encode(value).decode("ascii")}
-    if isinstance(value, dict):
+    if value.__class__ is dict:
         return {str(k): encode(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
+    if value.__class__ in (list, tuple):
         return [encode(v) for v in value]
     return value
 
 
 def decode(value: Any) -> Any:
     """What :func:`encode` was given."""
-    if isinstance(value, dict):
+    if value.__class__ is dict:
         if set(value) == {"b64"}:
             return base64.b64decode(value["b64"])
         return {k: decode(v) for k, v in value.items()}
-    if isinstance(value, list):
+    if value.__class__ is list:
         return [decode(v) for v in value]
     return value
 

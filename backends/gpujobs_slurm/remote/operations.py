@@ -131,8 +131,12 @@ def run(
 
 def run_many(argvs: list[list[str]], timeout: float) -> list[dict[str, Any]]:
     """Several Slurm commands, at once."""
+
+    def one(argv: list[str]) -> dict[str, Any]:
+        return processes.run(argv, timeout=timeout)
+
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda argv: processes.run(argv, timeout=timeout), argvs))
+        return list(pool.map(one, argvs))
 
 
 _ALL = (

@@ -150,7 +150,8 @@ def read(root: str, name: str) -> dict[str, Any] | None:
         elif stem in {"outcome", "started"}:
             found["notes"][entry] = _json(os.path.join(path, entry))
         elif stem == "final":
-            for index, end in (_json(os.path.join(path, entry)) or {}).items():
+            ends: dict[str, Any] = _json(os.path.join(path, entry)) or {}
+            for index, end in ends.items():
                 found["finals"].setdefault(index, end)
         elif stem == "sending":
             found["marks"].append(f"{entry} {now - os.lstat(os.path.join(path, entry)).st_mtime:.1f}")

@@ -169,8 +169,11 @@ def test_many_clients_with_one_key_get_one_job(brittle: Cluster, connect: Callab
     clients[0].submit(["true"])
     spec = leaves_a_trace(effects)
 
+    def submit(client: Client) -> Ref:
+        return client.submit(spec, idempotency_key="together").ref
+
     with ThreadPoolExecutor(8) as pool:
-        refs = list(pool.map(lambda c: c.submit(spec, idempotency_key="together").ref, clients))
+        refs = list(pool.map(submit, clients))
     assert len(set(refs)) == 1
     assert clients[0].wait(refs[0], timeout=60).succeeded
     settle(brittle)

@@ -25,8 +25,12 @@ def claim(root: Path, name: str = "aa", nonce: str = "n1") -> bool:
 def test_a_claim_is_made_once_and_whole(tmp_path: Path) -> None:
     """Of many at once one wins; the directory has all its files, and nobody else may read them."""
     root = tmp_path / "new" / "root"
+
+    def compete(number: int) -> bool:
+        return claim(root, nonce=f"n{number}")
+
     with ThreadPoolExecutor(8) as pool:
-        won = list(pool.map(lambda i: claim(root, nonce=f"n{i}"), range(16)))
+        won = list(pool.map(compete, range(16)))
 
     assert sum(won) == 1
     assert (root / "aa" / "files/d/f").read_bytes() == b"\0x"
