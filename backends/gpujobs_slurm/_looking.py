@@ -163,7 +163,10 @@ class Looker:
     def _doubtful(self, round_: _Round, parent: str, index: int | None) -> bool:
         """Whether Slurm's queue alone does not say how it stands."""
         row = round_.queue.get(parent if index is None else f"{parent}_{index}")
-        return row is None or row.restarts > 0 or row.ended_state
+        if row is None or row.restarts > 0 or row.ended_state:
+            return True
+        # A name that did not fit into the queue is in the record.
+        return parent not in round_.read and '"name"' not in row.comment and is_ours(row.name)
 
     def _gone(self, round_: _Round, parent: str, index: int | None) -> list[str]:
         """The jobs behind a ref that the queue does not know and that have not settled."""

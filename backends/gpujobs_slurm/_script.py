@@ -148,7 +148,7 @@ def ranges(indices: tuple[int, ...]) -> str:
 def _handling(order: Order) -> list[tuple[str, str | None]]:
     spec = order.spec
     again = True if spec.retries else spec.requeue
-    own = f"{order.path}/slurm" + (".%a" if order.bulk or spec.array is not None else "") + ".out"
+    own = f"{order.path.replace('%', '%%')}/slurm" + (".%a" if order.bulk or spec.array is not None else "") + ".out"
     return [
         ("requeue" if again else "no-requeue", None if again is None else ""),
         ("hold", "" if order.hold else None),

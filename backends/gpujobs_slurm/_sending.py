@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,8 @@ class Sender:
                 else:
                     results.update(zip(group, self._bulk(orders, many, needs), strict=True))
             except GpuJobsError as e:
-                if len(many) == 1:
-                    results[group[0]] = e
+                if len(many) == 1 or isinstance(e, UnavailableError):
+                    results.update((i, copy(e)) for i in group)
                 else:  # one of them spoils the array, so each goes alone
                     singles += self._each_alone(orders, items, group, results)
         results.update(self._singles(orders.root, singles, results))
@@ -161,7 +162,8 @@ class Sender:
         return [results[i] for i in range(len(items))]
 
     def _element(self, whole: Submitted, index: int) -> Submitted:
-        return Ref(whole.backend, whole.target, f"{whole.id}_{index}") if isinstance(whole, Ref) else whole
+        # Each error is an object of its own: the client writes the key of each into it.
+        return Ref(whole.backend, whole.target, f"{whole.id}_{index}") if isinstance(whole, Ref) else copy(whole)
 
     # -- answers
 

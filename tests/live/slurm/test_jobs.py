@@ -124,6 +124,27 @@ def test_capacity_shows_every_gpu(client: Client) -> None:
     assert sum(total for (node, _, sharing), total in found.items() if (node, sharing) == ("n3", "shard")) == 8
 
 
+def test_an_output_of_ones_own_is_read_too(client: Client, cluster: Cluster) -> None:
+    """Patterns are Slurm's; every element's file is found."""
+    directory = cluster.shared
+    spec = GpuJob(
+        command=["sh", "-c", "echo out $GPUJOBS_ARRAY_INDEX; echo err >&2"],
+        array=2,
+        output=f"{directory}/%A-%a.out",
+        error=f"{directory}/%A-%a.err",
+    )
+    job = client.submit(spec)
+    assert job.wait(timeout=PATIENCE).succeeded
+
+    assert (directory / f"{job.ref.id}-1.out").read_text() == "out 1\n"
+    assert {(line.replica, line.stream, line.text) for line in job.logs()} == {
+        (0, "stdout", "out 0"),
+        (0, "stderr", "err"),
+        (1, "stdout", "out 1"),
+        (1, "stderr", "err"),
+    }
+
+
 def test_what_slurm_refuses_names_the_field(client: Client) -> None:
     """With preflight off, Slurm's own answer; with it, before anything is sent, and with what could run."""
     for field, value, blamed in (

@@ -138,6 +138,13 @@ def test_sharing_that_slurm_has_not_is_refused(order: Callable[..., Order]) -> N
             render_script(order(GpuJob(command=["true"], gpus=gpus)))
 
 
+def test_a_percent_sign_in_the_path_is_no_pattern(order: Callable[..., Order]) -> None:
+    """Slurm would expand it."""
+    text = render_script(order(GpuJob(command=["true"]), root="/data/100%j"))
+    assert "--output=/data/100%%j/" in text
+    assert "gj_dir=/data/100%j/" in text
+
+
 def test_secrets_are_named_and_not_written(order: Callable[..., Order]) -> None:
     """The script says where they come from."""
     text = render_script(order(GpuJob(command=["true"], secrets=[Secret("TOKEN", "s3cr3t")])))
@@ -164,7 +171,7 @@ def test_ranges_name_every_index_once(indices: list[int]) -> None:
     assert found == indices
 
 
-@given(st.text(max_size=50), st.dictionaries(st.text(max_size=5), st.text(max_size=5)))
+@given(st.text(max_size=50), st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=5))
 def test_a_comment_is_one_ascii_line_and_reads_back(name: str, labels: dict[str, str]) -> None:
     """Name and labels survive in the queue itself."""
     text = comment(name, labels, "gpu:1")

@@ -139,6 +139,16 @@ def test_equal_resources_become_one_array(
     assert [job.ref.id for job in again] == ["2_0", "2_2"]
 
 
+def test_an_open_bulk_names_every_key(client: Client, stand_ins: StandIns) -> None:
+    """Each error has the key of its own workload."""
+    stand_ins("sbatch", "#!/bin/sh\ncat >/dev/null\necho 'sbatch: error: Socket timed out on send/recv' >&2; exit 1\n")
+    stand_ins("squeue", "#!/bin/sh\necho 'squeue: error: Unable to contact slurm controller' >&2; exit 1\n")
+    with pytest.raises(SubmitManyError) as caught:
+        client.submit_many([GpuJob(command=["true"])] * 3, idempotency_keys=["a", "b", "c"])
+
+    assert [e.key for e in caught.value.errors if e] == ["a", "b", "c"]
+
+
 def test_services_and_unknown_transports_are_refused(client: Client, stand_ins: StandIns) -> None:
     """By name."""
     stand_ins("sbatch", SBATCH)
