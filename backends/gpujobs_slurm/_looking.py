@@ -114,14 +114,14 @@ class Looker:
         round_.read.update(wanted)
 
     def _open(self, round_: _Round, parts: Sequence[tuple[str, int | None]]) -> set[str]:
-        """The jobs to ask Slurm for: all that has not settled, under the id of whatever runs it."""
+        """The jobs to ask Slurm for: all that has not settled, and whatever else was sent for the same."""
         found: set[str] = set()
         for parent, index in parts:
             record = round_.records.get(parent)
             if record is None or record.plain:
                 found.add(parent)
             elif not self._is_settled(record, index):
-                found.add(self._owner(record, parent, index)[0])
+                found |= record.jobs | {parent}
         return found
 
     def _ask(self, round_: _Round, ids: set[str]) -> None:

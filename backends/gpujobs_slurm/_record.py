@@ -71,7 +71,10 @@ class Record:
         marks: list[str] = data["marks"]
         self.sent = [m[5:] for m in marks if m.startswith("sent.")]
         self._marks = frozenset(marks)
-        self.plain = not data["finals"] and len(self.sent) < 2 and not any(m.startswith("deleted") for m in marks)  # noqa: PLR2004  # as doubled
+        owners: Mapping[str, str] = data["owners"]
+        self.jobs = {m.partition(".")[0] for m in self.sent} | {o.partition("_")[0] for o in owners.values()}
+        """All Slurm jobs behind it, also one whose sender never learned its id."""
+        self.plain = not data["finals"] and len(self.jobs) <= 1 and not any(m.startswith("deleted") for m in marks)
         """Whether nothing is known of it but what Slurm will say."""
         self.sending = [m.split(" ") for m in marks if m.startswith("sending.")]
         self.bulk = bool(self.claim.get("elements"))
@@ -112,7 +115,7 @@ class Record:
     @property
     def doubled(self) -> bool:
         """Whether more than one Slurm job was sent for it, so that the owner has to be looked for."""
-        return len(self.sent) > 1
+        return len(self.jobs) > 1
 
     def cancelled(self, index: int | None) -> bool:
         """Whether it was cancelled through gpujobs."""

@@ -221,6 +221,46 @@ def test_a_foreign_job_answers_too(client: Client, stand_ins: StandIns) -> None:
     assert deleted.reason.code.value == "deleted"
 
 
+def record_of(tmp_path: Path, job_id: str) -> Path:
+    """The job directory of a job."""
+    return (tmp_path / "jobs/c1/ids" / job_id).resolve()
+
+
+def test_a_job_that_stood_down_answers_for_the_one_that_runs(
+    client: Client, stand_ins: StandIns, tmp_path: Path
+) -> None:
+    """Also where nobody ever learned the other's id: a send that was not answered, and showed up first."""
+    stand_ins("sbatch", SBATCH)
+    job = client.submit(["true"])
+    (record_of(tmp_path, "1") / "owner").symlink_to("55")
+    (record_of(tmp_path, "1") / "started.0").write_text('{"node": "n1"}')
+    stand_ins(
+        "squeue",
+        "#!/bin/sh\necho '1|FAILED|NonZeroExitCode|n1|0|1|2|3|75:0|x||'\necho '55|RUNNING|None|n1|0|1|2|N/A|0:0|x||'\n",
+    )
+
+    assert (job.status().state, job.status().ref) == (State.RUNNING, job.ref)
+    stand_ins("squeue", "#!/bin/sh\necho '55|COMPLETED|None|n1|0|1|2|3|0:0|x||'\n")
+    assert job.status().succeeded
+
+
+def test_every_element_answers_for_whatever_runs_it(client: Client, stand_ins: StandIns, tmp_path: Path) -> None:
+    """Of two arrays that were sent for one key, each may run some elements."""
+    stand_ins("sbatch", SBATCH)
+    job = client.submit(GpuJob(command=["true"], array=2))
+    (record_of(tmp_path, "1") / "owner.0").symlink_to("55_0")
+    (record_of(tmp_path, "1") / "owner.1").symlink_to("1_1")
+    rows = [
+        "1_0|FAILED|N|n1|0|1|2|3|75:0|x||",
+        "1_1|COMPLETED|N|n1|0|1|2|3|0:0|x||",
+        "55_0|COMPLETED|N|n1|0|1|2|3|0:0|x||",
+    ]
+    stand_ins("squeue", "#!/bin/sh\n" + "".join(f"echo '{row}'\n" for row in [*rows, rows[0].replace("1_0", "55_1")]))
+
+    assert job.status().succeeded
+    assert [r.state for r in job.replicas()] == [State.SUCCEEDED] * 2
+
+
 def test_the_environment_of_the_caller_stays_out(
     client: Client, stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
