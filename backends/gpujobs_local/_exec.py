@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gpujobs.errors import NotFoundError, RejectedError
 from gpujobs.results import ExecResult
 from gpujobs_local import _records
-from gpujobs_local._locks import MARK
+from gpujobs_local._locks import MARK, mark_of
 from gpujobs_local._looking import one
 from gpujobs_local._processes import carrying, environment
 
@@ -44,14 +44,14 @@ def _inside(home: Home, ref: Ref, replica: int) -> tuple[dict[bytes, bytes], Pat
     """(environment, directory) of the running task."""
     with home.store.read() as db:
         found = one(db, ref)
-        store_id = _records.meta(db, "id")
+        store_id = _records.meta(db, "id") or ""
     # The number of a replica is the index of its element; the ref of one element means just that one.
     tasks = [t for t in found.tasks if t["idx"] == replica] if len(found.tasks) > 1 else found.tasks
     if not tasks or tasks[0]["state"] != "RUNNING":
         raise NotFoundError(
             f"Nothing of {ref} is running as replica {replica}.", next_step="`gpujobs status` shows where it stands."
         )
-    mark = f"{store_id}/{tasks[0]['job_id']}_{tasks[0]['idx']}"
+    mark = mark_of(store_id, tasks[0]["job_id"], tasks[0]["idx"])
     processes = carrying([(MARK, mark)])
     if not processes:
         raise NotFoundError(f"{ref} has no process at the moment.", next_step="Try again.")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from gpujobs.errors import NotFoundError
 from gpujobs.states import State, Status
 from gpujobs_local import _explain, _machine, _output, _records, _status
+from gpujobs_local._flock import is_locked
 from gpujobs_local._output import Which
-from gpujobs_local._schedule import is_locked
 
 if TYPE_CHECKING:
     import sqlite3

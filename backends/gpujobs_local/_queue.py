@@ -35,9 +35,11 @@ class Turn:
     memory_wanted: bool = False
 
     def candidates(self, job: Queued) -> Sequence[Device] | None:
-        """The GPUs to try for the next task of a job, or None where it must wait; then nobody passes it."""
+        """The GPUs to try for the next task of a job, or None where it must wait; then what it could use is kept."""
         fits = self._fits(job)
         devices = eligible(self.machine.devices, job.demand, self.machine.memory) if job.demand.count else []
+        if len(devices) < job.demand.gpus:
+            return None  # a GPU is gone since it was taken: it holds up nobody
         open_ = [d for d in devices if d.uuid not in self.reserved]
         if not fits or len(open_) < job.demand.gpus:
             self.wait(job)

@@ -7,6 +7,7 @@ moves it out of STARTING and RUNNING; nothing moves it out of a final state.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,8 @@ class Queued:
 
 def workdir(plan: Mapping[str, Any], context: Mapping[str, Any]) -> Path:
     """Where a job runs: its ``workdir``, seen from where it was submitted."""
-    return Path(context["cwd"], Path(plan.get("workdir", ".")).expanduser())
+    # That of Path raises where ~ names nobody.
+    return Path(context["cwd"], os.path.expanduser(plan.get("workdir", ".")))  # noqa: PTH111
 
 
 def changes(db: sqlite3.Connection) -> int:
@@ -166,15 +168,24 @@ def any_open(db: sqlite3.Connection) -> bool:
     return bool(row[0])
 
 
-def to_starting(db: sqlite3.Connection, job_id: int, idx: int, gpus: list[str]) -> int | None:
-    """PENDING to STARTING; the launch number of the supervisor to start, or None where it waits no more."""
+def next_limit(db: sqlite3.Connection, now: float) -> float:
+    """When the next deadline or start_timeout of a waiting job passes; infinity where there is none."""
+    row = db.execute(
+        "WITH waiting AS (SELECT * FROM jobs WHERE id IN (SELECT job_id FROM tasks WHERE state = 'PENDING'))"
+        " SELECT min(at) FROM (SELECT deadline_at at FROM waiting UNION ALL SELECT start_by FROM waiting) WHERE at > ?",
+        [now],
+    ).fetchone()
+    return float("inf") if row[0] is None else float(row[0])
+
+
+def to_starting(db: sqlite3.Connection, job_id: int, idx: int, gpus: list[str]) -> bool:
+    """PENDING to STARTING, for one more launch; False where it waits no more."""
     changed = db.execute(
         "UPDATE tasks SET state = 'STARTING', launch = launch + 1, gpus = ?, supervisor = NULL"
         " WHERE job_id = ? AND idx = ? AND state = 'PENDING' AND cancel = 0",
         [json.dumps(gpus), job_id, idx],
     ).rowcount
-    row = task(db, job_id, idx)
-    return int(row["launch"]) if changed and row is not None else None
+    return bool(changed)
 
 
 def to_pending(db: sqlite3.Connection, job_id: int, idx: int, launch: int, *, next_attempt: bool = False) -> None:

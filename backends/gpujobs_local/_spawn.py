@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 # The shell starts it in the background and ends at once, so it is nobody's child: no zombie is left in a long-lived
 # client, and no SIGCHLD handler of the embedding program sees it.
 _DETACH = '"$@" </dev/null >>"$0" 2>&1 &'
-_PROGRAM = "import sys, json; sys.path[:] = json.loads(sys.argv.pop(1)); from gpujobs_local.{0} import main; main()"
+# The starter's directories come last: one of them may hold a select.py of the user's own.
+_PROGRAM = "import sys, json; sys.path += json.loads(sys.argv.pop(1)); from gpujobs_local.{0} import main; main()"
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
 
 
@@ -31,7 +32,8 @@ def spawn(module: str, args: Sequence[str], *, mark: str, pass_fds: Sequence[int
     """
     # -I -S: no user's site or start-up files, and half the time; the starter's own path says where we are installed.
     paths = json.dumps([os.path.abspath(p) for p in sys.path if p == "" or os.path.exists(p)])  # noqa: PTH100, PTH110
-    program = [_python(), "-I", "-S", "-c", _PROGRAM.format(module), paths, *args]
+    # -X utf8: any text must pass to the job, whatever the locale of the starter.
+    program = [_python(), "-I", "-S", "-X", "utf8", "-c", _PROGRAM.format(module), paths, *args]
     env = {name: os.environ[name] for name in _KEPT if name in os.environ}
     try:
         subprocess.run(

@@ -13,6 +13,7 @@ import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from gpujobs.errors import ConfigError, GpuJobsError, RejectedError, UnavailableError
 
@@ -108,12 +109,17 @@ class Store:
         with self._translated(), self._connection() as db:
             yield db
 
+    def make(self) -> None:
+        """See to it that the record file is there. Nothing else makes one: a removed state directory stays removed."""
+        if not self.path.exists():
+            with self._translated():
+                self._create()
+
     @contextmanager
     def _connection(self) -> Generator[sqlite3.Connection]:
-        if not self.path.exists():
-            self._create()
         # One thread at a time uses it, but a generator may be closed by another than the one that opened it.
-        db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        address = f"file:{quote(os.fsencode(self.path))}?mode=rw"
+        db = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             db.row_factory = sqlite3.Row
             self._check_version(db)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import shutil
 import time
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpujobs.environment import inherited
-from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError
+from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError, RejectedError
 from gpujobs.refs import Ref
-from gpujobs_local import _gpus, _plan, _records
+from gpujobs_local import _gpus, _plan, _private, _records
 from gpujobs_local._command import base_path
+from gpujobs_local._looking import find
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from gpujobs.backend import Submission, Submitted, Target
     from gpujobs_local._home import Home
     from gpujobs_local._settings import Settings
+
+_NAME_ERRORS = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
 def submit(home: Home, target: Target, settings: Settings, items: Sequence[Submission]) -> list[Submitted]:
@@ -43,6 +46,7 @@ def _submit(home: Home, target: Target, settings: Settings, item: Submission, co
         "secrets": {s.name: s.reveal() for s in item.spec.secrets},
         "inherited": inherited(item.spec.inherit_env, base_path()),
     }
+    home.store.make()
     with home.store.write(durable=True) as db:
         _records.set_meta(db, "settings", settings.dump())
         known = _records.by_key(db, item.key)
@@ -50,7 +54,12 @@ def _submit(home: Home, target: Target, settings: Settings, item: Submission, co
             return _known(known, item, target.name)
         _check_upstream(db, plan, target.name)
         job_id = _records.insert(db, plan, _plan.text(plan), spec_hash=item.spec_hash, context=context, now=time.time())
-        _write_files(home, job_id, item, private)
+        try:
+            _write_files(home, job_id, item, private)
+        except BaseException:
+            shutil.rmtree(home.job(job_id), ignore_errors=True)  # no room: do not keep what little there is
+            home.private(job_id).unlink(missing_ok=True)
+            raise
     return Ref("local", target.name, str(job_id))
 
 
@@ -66,9 +75,7 @@ def _known(row: sqlite3.Row, item: Submission, target: str) -> Ref:
 
 def _check_upstream(db: sqlite3.Connection, plan: dict[str, Any], target: str) -> None:
     for upstream in plan.get("after", ()):
-        job_id, _, idx = upstream["id"].partition("_")
-        known = job_id.isdigit() and (not idx or idx.isdigit())
-        if not known or _records.task(db, int(job_id), int(idx or 0)) is None:
+        if not find(db, [upstream["id"]]):
             raise NotFoundError(
                 f"after: there is no local://{target}/{upstream['id']}.",
                 next_step="`gpujobs ps --all` shows what there is.",
@@ -84,15 +91,23 @@ def _write_files(home: Home, job_id: int, item: Submission, private: dict[str, A
     files.mkdir(mode=0o700, parents=True)
     directory.chmod(0o700)
     for name, content in item.spec.files.items():
-        path = files / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        _write_file(files / name, name, content)
     if item.spec.script is not None:
         (directory / "script").write_text(item.spec.script, encoding="utf-8", newline="")
-    if any(private.values()):
-        fd = os.open(home.private(job_id), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump(private, file)
+    _private.keep(home, job_id, private)
+
+
+def _write_file(path: Path, name: str, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as e:
+        if e.errno not in _NAME_ERRORS:
+            raise
+        raise RejectedError(
+            f"files: {name!r} cannot be written: {e.strerror}.",
+            next_step="Give it another name; one file cannot be a directory of another.",
+        ) from e
 
 
 def _context(home: Home, settings: Settings) -> dict[str, Any]:
