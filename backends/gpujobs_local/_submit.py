@@ -25,42 +25,67 @@ if TYPE_CHECKING:
     from gpujobs_local._home import Home
     from gpujobs_local._settings import Settings
 
+_AT_ONCE = 250
 _NAME_ERRORS = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
 def submit(home: Home, target: Target, settings: Settings, items: Sequence[Submission]) -> list[Submitted]:
     """Take each once; the caller runs a pass afterwards."""
     results: list[Submitted] = []
-    context = _context(home, settings)
-    for item in items:
+    taking = _Taking(home, target, _context(home, settings))
+    for start in range(0, len(items), _AT_ONCE):
+        part = items[start : start + _AT_ONCE]
         try:
-            results.append(_submit(home, target, settings, item, context))
-        except GpuJobsError as e:
-            results.append(e)
+            with home.store.write(durable=True) as db:
+                _records.set_meta(db, "settings", settings.dump())
+                results += [taking.take(db, item) for item in part]
+        except GpuJobsError as e:  # none of them was written down
+            del results[start:]
+            results += [e for _ in part]
     return results
 
 
-def _submit(home: Home, target: Target, settings: Settings, item: Submission, context: dict[str, Any]) -> Ref:
-    plan = _plan.plan(item, target)
-    private = {
-        "secrets": {s.name: s.reveal() for s in item.spec.secrets},
-        "inherited": inherited(item.spec.inherit_env, base_path()),
-    }
-    home.store.make()
-    with home.store.write(durable=True) as db:
-        _records.set_meta(db, "settings", settings.dump())
+class _Taking:
+    """Writes submissions down, each wholly or not at all, many in one transaction."""
+
+    def __init__(self, home: Home, target: Target, context: dict[str, Any]) -> None:
+        self._home = home
+        self._target = target
+        self._context = context
+
+    def take(self, db: sqlite3.Connection, item: Submission) -> Submitted:
+        """The ref of one, or why it was refused."""
+        db.execute("SAVEPOINT item")
+        try:
+            ref = self._take(db, item)
+        except GpuJobsError as e:
+            db.execute("ROLLBACK TO item")
+            return e
+        finally:
+            if db.in_transaction:  # a full disk ends it
+                db.execute("RELEASE item")
+        return ref
+
+    def _take(self, db: sqlite3.Connection, item: Submission) -> Ref:
+        home, name = self._home, self._target.name
+        plan = _plan.plan(item, self._target)
+        private = {
+            "secrets": {s.name: s.reveal() for s in item.spec.secrets},
+            "inherited": inherited(item.spec.inherit_env, base_path()),
+        }
         known = _records.by_key(db, item.key)
         if known is not None:
-            return _known(known, item, target.name)
-        _check_upstream(db, plan, target.name)
-        job_id = _records.insert(db, plan, _plan.text(plan), spec_hash=item.spec_hash, context=context, now=time.time())
+            return _known(known, item, name)
+        _check_upstream(db, plan, name)
+        text = _plan.text(plan)
+        job_id = _records.insert(db, plan, text, spec_hash=item.spec_hash, context=self._context, now=time.time())
         try:
             _write_files(home, job_id, item, private)
         except BaseException:
             shutil.rmtree(home.job(job_id), ignore_errors=True)  # no room: do not keep what little there is
             home.private(job_id).unlink(missing_ok=True)
             raise
-    return Ref("local", target.name, str(job_id))
+        return Ref("local", name, str(job_id))
 
 
 def _known(row: sqlite3.Row, item: Submission, target: str) -> Ref:
