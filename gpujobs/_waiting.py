@@ -68,7 +68,9 @@ def wait(
     until: Literal["all", "first"],
     on_status: Callable[[Sequence[Status]], None] | None = None,
 ) -> list[Status]:
-    """Block until all refs, or the first of them, have ended; the statuses, one per ref, in order."""
+    """Block until all refs, or the first of them, have ended; the statuses, one per ref, in order. None: at once."""
+    if not refs:
+        return []
 
     def enough(statuses: Sequence[Status]) -> bool:
         ended = [s.final for s in statuses]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from gpujobs.refs import Ref
     from gpujobs.states import State, Status
 
+__all__ = ["Capacity", "Check", "Event", "ExecResult", "Explanation", "GpuCapacity", "LogLine", "ReplicaStatus"]
+
 
 @dataclass(frozen=True, slots=True)
 class LogLine:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from gpujobs._fields import JobFields, ServiceFields
 
+__all__ = ["AnyWorkload", "FileContent", "GpuJob", "GpuService", "Gpus", "Workload"]
+
 
 _W = TypeVar("_W", bound="Workload")
 _log = logging.getLogger(__name__)
@@ -116,7 +118,7 @@ class Workload(Model):
 
     time_limit: Duration | None = None
     start_timeout: Duration | None = None
-    grace: Duration = _GRACE
+    grace: Duration = Field(default=_GRACE, json_schema_extra={"default": "30s"})
     output: Text | None = None
     error: Text | None = None
     extra: dict[str, Any] = Field(default_factory=dict)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from gpujobs import Job
     from gpujobs.backend import Submission, Submitted
     from gpujobs.states import Status
 
@@ -223,7 +224,11 @@ def test_threads_share_one_poller(client: Client, backend: Flaky) -> None:
     jobs = client.submit_many([JOB] * 20)
     backend.questions = 0
     ended: list[Status] = []
-    threads = [threading.Thread(target=lambda j=job: ended.append(j.wait())) for job in jobs]
+
+    def wait(job: Job) -> None:
+        ended.append(job.wait())
+
+    threads = [threading.Thread(target=wait, args=(job,)) for job in jobs]
     for thread in threads:
         thread.start()
     for thread in threads:
