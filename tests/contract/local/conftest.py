@@ -29,6 +29,7 @@ class Bench:
 
     def __init__(self, directory: Path, options: str) -> None:
         self.directory = directory
+        directory.mkdir()
         self.home = directory / "local" / "local"
         self.config = Config.parse(f'[targets.local]\nbackend = "local"\n{options}\n')
         self.client = Client(self.config, state_dir=directory)
