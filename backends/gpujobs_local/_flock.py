@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def try_lock(path: Path) -> int | None:
     """An open file with its ``flock``, or None while somebody else has it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,6 +14,7 @@ from gpujobs_local._cgroup import leave
 from gpujobs_local._flock import try_lock, unlock
 from gpujobs_local._home import Home
 from gpujobs_local._schedule import run_pass
+from gpujobs_local._spawn import close_strangers, note
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,6 +31,7 @@ def main() -> None:
     leave()
     directory, target, lock = sys.argv[1:4]
     fd: int | None = int(lock)
+    close_strangers([int(lock)])
     home = Home(Path(directory), target)
     while fd is not None:
         os.set_inheritable(fd, False)
@@ -58,7 +60,7 @@ def _keep(home: Home) -> None:
                 quiet = _wait(db, seen, pause)
             pause = min(pause * _SLOWER, _LONGEST_PASS_S) if quiet else _PASS_S
         except GpuJobsError as e:  # a full disk, a busy file: somebody may mend it
-            print(time.strftime("%FT%T"), e, flush=True)  # noqa: T201  # into keeper.log
+            note(e)
             time.sleep(_PASS_S)
 
 

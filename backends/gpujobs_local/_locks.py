@@ -81,8 +81,9 @@ class Hold:
 class Locks:
     """The locks in one directory."""
 
-    def __init__(self, directory: Path, shares: int) -> None:
+    def __init__(self, directory: Path, shares: int, *, parents: bool = True) -> None:
         self._dir = directory
+        self._parents = parents
         self._shares = shares
         self.left_behind: set[Holder] = set()
         """Holders found gone whose processes still live: they keep GPUs from being handed out."""
@@ -177,7 +178,7 @@ class Locks:
 
     def _make_directory(self) -> None:
         with suppress(FileExistsError):
-            self._dir.mkdir(parents=True)
+            self._dir.mkdir(parents=self._parents)
             self._dir.chmod(0o1777)
         if self._dir.is_symlink() or not self._dir.is_dir():
             raise _unusable(self._dir, "is no directory of its own")

@@ -47,7 +47,7 @@ def name() -> str:
 def locks(home: Home, settings: Settings) -> Locks:
     """The locks of its GPUs: machine-wide for real ones, the target's own for pretended ones."""
     if settings.simulated is not None:
-        return Locks(home.directory / "locks", settings.shares)
+        return Locks(home.directory / "locks", settings.shares, parents=False)
     return Locks(lock_directory(settings.lock_dir), settings.shares)
 
 

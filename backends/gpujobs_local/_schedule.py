@@ -41,9 +41,10 @@ _log = logging.getLogger(__name__)
 
 def run_pass(home: Home) -> None:
     """One pass, and a keeper where something is still to be looked after. Blocks while another pass runs."""
-    with locked(home.directory / "schedule.lock"):
-        _Pass(home).run()
-    ensure_keeper(home)
+    with home.store.translated():
+        with locked(home.directory / "schedule.lock"):
+            _Pass(home).run()
+        ensure_keeper(home)
 
 
 def ensure_keeper(home: Home) -> None:
@@ -51,7 +52,8 @@ def ensure_keeper(home: Home) -> None:
     with home.store.read() as db:
         if not _records.any_open(db):
             return
-    fd = try_lock(home.directory / "keeper.lock")
+    with home.store.translated():
+        fd = try_lock(home.directory / "keeper.lock")
     if fd is None:
         return
     log = home.directory / "keeper.log"

@@ -26,6 +26,7 @@ from gpujobs_local._output import Which
 from gpujobs_local._processes import boot_id
 from gpujobs_local._recover import cancelled, remnants
 from gpujobs_local._schedule import run_pass
+from gpujobs_local._spawn import close_strangers, note
 
 if TYPE_CHECKING:
     import sqlite3
@@ -45,6 +46,7 @@ def main() -> None:
     """
     directory, target, job_id, idx, lock, held, *files = sys.argv[1:]
     open_files = [int(fd) for fd in files]
+    close_strangers([int(lock), *open_files])
     for fd in (int(lock), *open_files):
         os.set_inheritable(fd, False)
     # Orphans of the job come to us instead of to init, so that nothing of it outlives us unseen.
@@ -216,7 +218,7 @@ class _Supervisor:
             except GpuJobsError as e:
                 if not self._home.store.exists():
                     return False  # removed by its owner: nobody is to be told any more
-                print(time.strftime("%FT%T"), e, flush=True)  # noqa: T201  # into supervisor.log
+                note(e)
                 time.sleep(_AGAIN_S)
 
 

@@ -175,7 +175,7 @@ def test_forks_in_the_midst_of_submissions_hold_nothing(bench: Bench) -> None:
     children: list[int] = []
 
     def submit() -> None:
-        for _ in range(15):
+        for _ in range(6):
             bench.submit("true", gpus=4)
 
     threads = [threading.Thread(target=submit) for _ in range(2)]
@@ -199,9 +199,11 @@ def test_forks_in_the_midst_of_submissions_hold_nothing(bench: Bench) -> None:
 
 def test_a_long_lived_client_leaks_nothing(bench: Bench) -> None:
     """No descriptor, thread or zombie is left by two hundred submissions."""
-    bench.run("true")
+    bench.running(bench.sleeper(gpus=4))
     before = (len(os.listdir("/proc/self/fd")), threading.active_count())  # noqa: PTH208
-    jobs = [bench.submit("true") for _ in range(200)]
+    jobs = [bench.submit("true", gpus=i % 10) for i in range(200) if i % 10 < 5]
+    jobs += bench.client.submit_many([GpuJob(command=["true"], gpus=1) for _ in range(100)])
+    bench.client.cancel(jobs)
     bench.client.wait(jobs, timeout=60)
 
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before  # noqa: PTH208

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,11 +26,13 @@ def told(status: Status) -> tuple[State, Reason | None]:
 def reboot(bench: Bench) -> None:
     """As far as the records know: every supervisor is gone, and the boot is another."""
     for pid in bench.ours("_supervisor") + bench.ours("_keeper"):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     for state, job_id, idx in bench.rows("SELECT state, job_id, idx FROM tasks"):
         if state == "RUNNING":
             for pid in bench.processes(bench.client.attach(f"local://local/{job_id}"), idx):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
     bench.rows("UPDATE tasks SET boot = 'an earlier one' WHERE state = 'RUNNING'")
 
 
@@ -103,11 +106,12 @@ def test_a_killed_supervisors_processes_are_ended(bench: Bench) -> None:
 def test_a_supervisor_killed_at_any_stage_leaves_no_open_job(bench: Bench, delay: float) -> None:
     """From its start on: it ran once at most, and its end is told or it runs after all."""
     ran = bench.directory / "ran"
-    job = bench.submit('echo x >> "$0"', str(ran), gpus=4)
+    job = bench.submit('echo x >> "$1"', str(ran), gpus=4)
     bench.rows("UPDATE tasks SET cancel = cancel")  # the record file is there and unlocked
     time.sleep(delay)
     for pid in bench.ours("_supervisor"):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
     status = job.wait(timeout=20)
     times = ran.read_text().count("x") if ran.exists() else 0
