@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from gpujobs.errors import ConfigError
 from gpujobs_local._cgroup import members
 from gpujobs_local._flock import unlock
-from gpujobs_local._processes import boot_id, carrying
+from gpujobs_local._processes import boot_id, carrying, environment
 
 if TYPE_CHECKING:
     from gpujobs_local._processes import Process
@@ -41,7 +41,10 @@ class Holder:
 
     def processes(self) -> list[Process]:
         """What of this holder lives."""
-        return carrying([(MARK, self.mark), ("GPUJOBS_REF", self.ref)], members(self.groups))
+        found = carrying([(MARK, self.mark), ("GPUJOBS_REF", self.ref)], members(self.groups))
+        # Another user's job may have the same ref; its mark is another.
+        own = self.mark.encode()
+        return [p for p in found if environment(p.pid).get(MARK.encode(), own) == own]
 
     def dump(self) -> bytes:
         """As it is noted in the lock file; it counts until the machine is restarted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -13,8 +14,6 @@ import pytest
 from gpujobs import GpuJob, Reason, State
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.contract.local.conftest import Bench
 
 
@@ -54,9 +53,9 @@ time.sleep(600)
 
 @pytest.mark.parametrize("how", ["time limit", "cancel"])
 def test_what_escaped_its_group_is_ended_too(bench: Bench, how: str) -> None:
-    """A double-forked daemon in a session of its own, deaf to TERM, its descriptors closed, does not outlive the job."""
-    limit = {"time_limit": 1.0} if how == "time limit" else {}
-    job = bench.client.submit(GpuJob(command=[sys.executable, "-c", ESCAPE], grace=0.5, gpus=1, **limit))
+    """A double-forked daemon in its own session, deaf to TERM and without descriptors, does not outlive the job."""
+    limit = 1.0 if how == "time limit" else None
+    job = bench.client.submit(GpuJob(command=[sys.executable, "-c", ESCAPE], grace=0.5, gpus=1, time_limit=limit))
     bench.says(job, "up")
     bench.until(lambda: len(bench.processes(job)) == 2)
     if how == "cancel":
@@ -181,7 +180,7 @@ def test_a_shutdown_requeues_what_may_be(bench: Bench) -> None:
     assert (status.state, status.attempt) == (State.SUCCEEDED, 1)
 
 
-def test_a_job_is_not_deaf_to_signals(bench: Bench, tmp_path: Path) -> None:
+def test_a_job_is_not_deaf_to_signals(bench: Bench) -> None:
     """Whatever the submitter ignores or blocks, the job starts with every signal at its default."""
     program = (
         "import signal, sys\nfrom pathlib import Path\nfrom gpujobs import Client, Config\n"
@@ -191,9 +190,7 @@ def test_a_job_is_not_deaf_to_signals(bench: Bench, tmp_path: Path) -> None:
         "print(c.submit(['grep', '-E', 'Sig(Blk|Ign)', '/proc/self/status']).ref)\n"
         "print(c.submit(['sleep', '600'], grace=1).ref)\n"
     )
-    from subprocess import check_output  # noqa: PLC0415  # a client of its own
-
-    shown, sleeps = check_output([sys.executable, "-c", program, str(bench.directory)], text=True).split()
+    shown, sleeps = subprocess.check_output([sys.executable, "-c", program, str(bench.directory)], text=True).split()
     assert bench.client.wait(shown, timeout=20).succeeded
     assert [line.text.split()[1] for line in bench.client.logs(shown)] == ["0" * 16, "0" * 16]
     bench.client.cancel(sleeps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ def test_a_gpu_stays_taken_while_a_killed_supervisors_process_lives(bench: Bench
     bench.until(lambda: bench.client.capacity().free == 4)
 
 
-def test_a_stranger_with_the_last_holders_mark_keeps_the_gpu(real_gpus: Callable[..., Bench], tmp_path: Path) -> None:
+def test_a_stranger_with_the_last_holders_mark_keeps_the_gpu(real_gpus: Callable[..., Bench]) -> None:
     """Another user's killed supervisor: its job's process cannot be ended by us, so its GPU is not handed out."""
     mine, theirs = real_gpus("A100", name="mine"), real_gpus("A100", name="theirs")
     first = theirs.submit(STUBBORN, gpus=1)
@@ -210,15 +211,13 @@ def test_a_type_is_matched_and_another_refused(real_gpus: Callable[..., Bench]) 
     with pytest.raises(PreflightError, match="b200") as caught:
         bench.submit("true", gpus="b200")
     assert "1 x A100" in caught.value.next_step
-    with pytest.raises(PreflightError, match="81GiB|87"):
+    with pytest.raises(PreflightError, match=r"81GiB|87"):
         bench.submit("true", gpus=Gpu(1, memory="81GiB"))
     assert bench.run("true", gpus=Gpu(2, memory="80GiB"))[1].succeeded
 
 
 def test_what_exec_started_ends_with_the_job(bench: Bench) -> None:
     """It runs on the job's GPU, which is handed out only when it is gone as well."""
-    import threading  # noqa: PLC0415  # exec blocks
-
     job = bench.sleeper(gpus=4)
     bench.running(job)
     thread = threading.Thread(target=lambda: job.exec(["sleep", "600"]))

@@ -7,14 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gpujobs import State
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import FrameType
 
     from gpujobs import Job
@@ -51,7 +51,7 @@ def check(bench: Bench, jobs: list[Job], ran: Path) -> None:
 
 
 def lines_of_a_submission(bench: Bench, key: str, ran: Path, *, die_at: int | None = None) -> int:
-    """Submit under a tracer in a forked child; the number of lines of ours that it ran before it ended or was killed."""
+    """Submit under a tracer in a forked child; how many lines of ours it ran, or 0 where it was killed."""
     source, sink = os.pipe()
     child = os.fork()
     if child:
@@ -62,7 +62,7 @@ def lines_of_a_submission(bench: Bench, key: str, ran: Path, *, die_at: int | No
         return int(said or b"0")
     count = 0
 
-    def trace(frame: FrameType, event: str, _arg: object) -> object:
+    def trace(frame: FrameType, event: str, _arg: object) -> Any:
         nonlocal count
         if "gpujobs" not in frame.f_code.co_filename and "/subprocess" not in frame.f_code.co_filename:
             return None

@@ -100,7 +100,11 @@ def test_an_output_file_that_cannot_be_opened_is_told(bench: Bench) -> None:
 
 def test_a_big_log_is_read_whole_and_its_tail_at_once(bench: Bench) -> None:
     """A hundred megabytes; the last lines do not cost reading the others."""
-    program = "import sys; line = b'x' * 999 + b'\\n'\nfor i in range(105): sys.stdout.buffer.write(line * 1000)\nprint('end')"
+    program = (
+        "import sys; line = b'x' * 999 + b'\\n'\n"
+        "for i in range(105): sys.stdout.buffer.write(line * 1000)\n"
+        "print('end')"
+    )
     job = bench.client.submit([sys.executable, "-c", program])
     assert job.wait(timeout=60).succeeded
     began = time.monotonic()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def told(status: Status) -> tuple[State, Reason | None]:
     """State and reason."""
-    return status.state, status.reason and status.reason.code
+    return status.state, status.reason.code if status.reason else None
 
 
 def reboot(bench: Bench) -> None:
