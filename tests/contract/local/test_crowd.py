@@ -73,11 +73,16 @@ def lines(path: Path) -> list[str]:
 
 def test_a_flood_from_eight_clients(bench: Bench) -> None:
     """At no time do two jobs hold one GPU; all end well, each having run once."""
-    keys, clients = crowd(bench, each=8, longest=0.1)
+    flood(bench, each=6, longest=0.1)
+
+
+def flood(bench: Bench, *, each: int, longest: float) -> None:
+    """So many jobs per client."""
+    keys, clients = crowd(bench, each, longest)
     for client in clients:
-        client.join(60)
+        client.join(300)
     jobs = bench.client.list_jobs(finished=True)
-    ended = bench.client.wait([s.ref for s in jobs], timeout=100)
+    ended = bench.client.wait([s.ref for s in jobs], timeout=600)
 
     assert len(jobs) == 8 * len(keys[0])
     assert {s.state for s in ended} == {State.SUCCEEDED}
@@ -88,25 +93,32 @@ def test_a_flood_from_eight_clients(bench: Bench) -> None:
 
 def test_a_flood_with_kills(bench: Bench) -> None:
     """Clients submit again with their keys; killed supervisors leave FAILED or LOST jobs, and no GPU is held twice."""
-    keys, clients = crowd(bench, each=5, longest=0.6)
+    flood_with_kills(bench, each=4, longest=0.6, seconds=4)
+
+
+def flood_with_kills(bench: Bench, *, each: int, longest: float, seconds: float) -> None:
+    """So many jobs per client, so many seconds of kills."""
+    keys, clients = crowd(bench, each, longest)
     dice = random.Random(7)  # noqa: S311  # a test's dice
-    end = time.monotonic() + 5
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(dice.random() * 0.2)
         if dice.random() < 0.4:
             i = dice.randrange(8)
             clients[i].kill()
             clients[i].join()
-            clients[i] = start(bench, keys[i], 0.6)
+            clients[i] = start(bench, keys[i], longest)
         elif pids := bench.ours("_supervisor") + bench.ours("_keeper"):
             with suppress(ProcessLookupError):
                 os.kill(dice.choice(pids), signal.SIGKILL)
     for client in clients:
-        client.join(60)
+        client.join(300)
     refs = [
-        bench.client.submit(spec(key, bench.directory, 0.6), idempotency_key=key).ref for some in keys for key in some
+        bench.client.submit(spec(key, bench.directory, longest), idempotency_key=key).ref
+        for some in keys
+        for key in some
     ]
-    ended = bench.client.wait(refs, timeout=100)
+    ended = bench.client.wait(refs, timeout=600)
 
     done, ran = lines(bench.directory / "done"), collections.Counter(lines(bench.directory / "ran"))
     assert len(set(refs)) == len(refs) == len(bench.client.list_jobs(finished=True))
