@@ -23,7 +23,7 @@ def verdict(db: sqlite3.Connection, job: Queued, now: float) -> Cause | bool:
         return Cause(
             Reason.START_TIMEOUT, "It could not start within its start_timeout.", "See capacity, or give it more time."
         )
-    for upstream in job.plan.get("after", ()):
+    for upstream in job.after:
         ended, well = upstream_end(db, upstream["id"])
         if not ended:
             return False

@@ -16,7 +16,7 @@ from gpujobs_local._match import Demand
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gpujobs.reasons import Cause
     from gpujobs.states import State
@@ -41,7 +41,7 @@ class Queued:
     is_array: bool
     deadline_at: float | None
     start_by: float | None
-    plan: dict[str, Any]
+    after: Sequence[Mapping[str, Any]] = ()
 
     def name_of(self, idx: int) -> str:
         """The id of one of its tasks, as refs have it."""
@@ -96,14 +96,15 @@ def insert(
     size = plan.get("array")
     deadline, start_timeout = plan.get("deadline"), plan.get("start_timeout")
     cursor = db.execute(
-        "INSERT INTO jobs (key, spec_hash, name, labels, plan, context, size, is_array, parallelism, priority,"
-        " submitted_at, deadline_at, start_by) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO jobs (key, spec_hash, name, labels, plan, wants, context, size, is_array, parallelism, priority,"
+        " submitted_at, deadline_at, start_by) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [
             plan["key"],
             spec_hash,
             plan.get("name", ""),
             json.dumps(plan.get("labels", {})),
             text,
+            _wants(plan, context),
             json.dumps(context),
             size or 1,
             size is not None,
@@ -122,26 +123,30 @@ def insert(
 def queued(db: sqlite3.Connection) -> Iterator[Queued]:
     """The jobs with waiting tasks: higher priority first, then first come first served."""
     rows = db.execute(
-        "SELECT j.*, (SELECT count(*) FROM tasks t WHERE t.job_id = j.id AND t.state IN ('STARTING','RUNNING')) active"
+        "SELECT id, wants, parallelism, is_array, deadline_at, start_by,"
+        " (SELECT count(*) FROM tasks t WHERE t.job_id = j.id AND t.state IN ('STARTING','RUNNING')) active"
         " FROM jobs j WHERE j.id IN (SELECT DISTINCT job_id FROM tasks WHERE state = 'PENDING')"
         " ORDER BY j.priority DESC, j.id"
     ).fetchall()
-    for row in rows:
-        plan: dict[str, Any] = json.loads(row["plan"])
-        visible = json.loads(row["context"]).get("visible")
-        demand = Demand.from_dict({**plan.get("gpus", {}), "visible": visible})
-        yield Queued(
-            row["id"],
-            demand,
-            plan.get("cpus", 0.0),
-            plan.get("memory", 0),
-            row["active"],
-            row["parallelism"],
-            bool(row["is_array"]),
-            row["deadline_at"],
-            row["start_by"],
-            plan,
-        )
+    known: dict[str, tuple[Any, ...]] = {}
+    for number, text, parallelism, is_array, deadline_at, start_by, active in rows:
+        if text not in known:
+            wants = json.loads(text)
+            demand = Demand.from_dict(wants["gpus"])
+            known[text] = (demand, wants["cpus"], wants["memory"], wants["after"])
+        demand, cpus, memory, after = known[text]
+        yield Queued(number, demand, cpus, memory, active, parallelism, bool(is_array), deadline_at, start_by, after)
+
+
+def _wants(plan: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    return json.dumps(
+        {
+            "gpus": {**plan.get("gpus", {}), "visible": context.get("visible")},
+            "cpus": plan.get("cpus", 0.0),
+            "memory": plan.get("memory", 0),
+            "after": plan.get("after", []),
+        }
+    )
 
 
 def waiting(db: sqlite3.Connection, job_id: int) -> list[int]:

@@ -33,6 +33,7 @@ CREATE TABLE jobs (
     name TEXT NOT NULL,
     labels TEXT NOT NULL,
     plan TEXT NOT NULL,         -- what render() gives
+    wants TEXT NOT NULL,        -- what of both decides when it may start; the same text for all jobs that ask alike
     context TEXT NOT NULL,      -- what the submitting process was like: umask, visible GPUs
     size INTEGER NOT NULL,      -- elements; 1 for a plain job
     is_array INTEGER NOT NULL,

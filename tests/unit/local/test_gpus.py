@@ -139,7 +139,7 @@ def test_types_match_word_by_word(name: str, wanted: str, same: bool) -> None:  
 def queued(number: int, *, gpus: int = 0, cpus: float = 0, memory: int = 0, types: tuple[str, ...] = ()) -> Queued:
     """A job in the queue."""
     demand = Demand(gpus, types) if gpus else Demand()
-    return Queued(number, demand, cpus, memory, 0, None, False, None, None, {})
+    return Queued(number, demand, cpus, memory, 0, None, False, None, None)
 
 
 def turn(**free: float) -> Turn:
