@@ -18,7 +18,6 @@ from gpujobs_local._processes import descendants, send, send_group
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gpujobs.logfiles import LogFile
     from gpujobs_local._cgroup import Group
     from gpujobs_local._outcome import Ending
     from gpujobs_local._processes import Process
@@ -69,14 +68,14 @@ class Attempt:
         envs: Sequence[Mapping[str, str]],
         workdir: Path,
         umask: int,
-        output: tuple[LogFile, LogFile | None],
+        output: tuple[Path, Path | None],
     ) -> Seen:
         """Start one process per environment, see them to their end, and tell what was seen.
 
         The first that fails decides, and ends the others.
         """
-        stdout = _open(output[0].path)
-        stderr = _open(output[1].path) if output[1] else stdout
+        stdout = _open(output[0])
+        stderr = _open(output[1]) if output[1] else stdout
         try:
             problem = _unusable(workdir) or _command.missing(argv, envs[0].get("PATH", ""), workdir)
             if problem is not None:

@@ -7,7 +7,6 @@ the supervisor's end, so a STARTING task whose lock is free never ran and goes b
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from typing import TYPE_CHECKING
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
     from gpujobs_local._home import Home
     from gpujobs_local._match import Demand, Machine
     from gpujobs_local._records import Queued
-
-
-_log = logging.getLogger(__name__)
 
 
 def run_pass(home: Home) -> None:
@@ -146,7 +142,9 @@ class _Pass:
                 return locks.share(gpu, holder, demand.count if demand.sharing == "shard" else 1)
             hold = locks.exclusive(gpu, holder)
         except ConfigError as e:  # one broken lock must not keep everybody from the other GPUs
-            _log.warning("%s", e)
+            import logging  # noqa: PLC0415  # seldom needed, and every supervisor would wait for it
+
+            logging.getLogger(__name__).warning("%s", e)
             return None
         if hold is not None and self._is_busy(gpu):
             hold.release()

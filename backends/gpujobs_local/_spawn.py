@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from contextlib import suppress
@@ -77,7 +76,11 @@ def _cannot_start(why: str) -> RejectedError:
 
 def _python() -> str:
     # An embedding program may have no interpreter of its own.
-    found = sys.executable or shutil.which(f"python{sys.version_info[0]}.{sys.version_info[1]}")
+    if sys.executable:
+        return sys.executable
+    import shutil  # noqa: PLC0415  # only here
+
+    found = shutil.which(f"python{sys.version_info[0]}.{sys.version_info[1]}")
     if not found:
         raise RejectedError(
             "There is no Python interpreter to run a supervisor with.",

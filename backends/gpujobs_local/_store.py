@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
@@ -153,7 +152,7 @@ class Store:
             try:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {SCHEMA};COMMIT;")
-                db.execute("INSERT INTO meta VALUES ('id', ?)", [secrets.token_hex(8)])
+                db.execute("INSERT INTO meta VALUES ('id', ?)", [os.urandom(8).hex()])
             finally:
                 db.close()
             new.chmod(0o600)

@@ -137,7 +137,7 @@ class _Supervisor:
                 self._environments(attempt),
                 self._workdir,
                 int(self._context.get("umask", 0o022)),
-                _output.files(
+                _output.paths(
                     self._home, self._plan, self._workdir, Which(self._job["id"], self._task["idx"], attempt)
                 ),
             )
