@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -85,13 +86,20 @@ def _probe() -> list[Device]:
     return found if found is not None else _by_smi()
 
 
+def _started_nvml() -> Any:
+    """NVIDIA's library, untyped as it is, or None where it is not there or does not start."""
+    try:
+        library = importlib.import_module("pynvml")  # only where real GPUs are asked for
+        library.nvmlInit()
+    except Exception:  # noqa: BLE001  # no driver, a mismatch, a broken library: nvidia-smi may know more
+        return None
+    return library
+
+
 def _by_nvml() -> list[Device] | None:
     """Through NVIDIA's library; None where it is not there or does not start."""
-    try:
-        import pynvml  # noqa: PLC0415  # only where real GPUs are asked for
-
-        pynvml.nvmlInit()
-    except Exception:  # noqa: BLE001  # no driver, a mismatch, a broken library: nvidia-smi may know more
+    pynvml = _started_nvml()
+    if pynvml is None:
         return None
     try:
         handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
@@ -204,11 +212,8 @@ def visible(devices: Iterable[Device], setting: str | None) -> list[Device]:
 def computing_on(uuids: Iterable[str]) -> dict[str, list[int]]:
     """Which processes compute on which of these GPUs, as NVML says; nothing where it cannot be asked."""
     found: dict[str, list[int]] = {}
-    try:
-        import pynvml  # noqa: PLC0415
-
-        pynvml.nvmlInit()
-    except Exception:  # noqa: BLE001  # as above
+    pynvml = _started_nvml()
+    if pynvml is None:
         return found
     try:
         for uuid in uuids:

@@ -16,7 +16,7 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gpujobs.errors import ConfigError
 from gpujobs_local._cgroup import members
@@ -57,10 +57,12 @@ class Holder:
             entry = json.loads(text or b"{}")
         except ValueError:
             return None
-        if not isinstance(entry, dict) or entry.get("boot") != boot_id():
+        if not isinstance(entry, dict):
             return None
-        known = [entry.get(name, "") for name in ("ref", "mark", "groups")]
-        return cls(*known) if all(isinstance(value, str) for value in known) and all(known[:2]) else None
+        note = {name: value for name, value in cast("dict[str, object]", entry).items() if isinstance(value, str)}
+        if note.get("boot") != boot_id() or not note.get("ref") or not note.get("mark"):
+            return None
+        return cls(note["ref"], note["mark"], note.get("groups", ""))
 
 
 @dataclass(frozen=True, slots=True)

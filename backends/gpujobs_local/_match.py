@@ -46,7 +46,7 @@ class Demand:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Demand:
         """From what ``to_dict`` gave, through JSON or not."""
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        values: dict[str, Any] = {k: tuple(data[k]) if isinstance(v, list) else v for k, v in data.items()}
         return cls(**values)
 
 

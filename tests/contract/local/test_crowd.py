@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from gpujobs import GpuJob, Reason, State
 
 if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
     from tests.contract.local.conftest import Bench
@@ -51,13 +52,13 @@ def submit_all(bench: Bench, keys: list[str], out: Path, longest: float) -> None
         bench.client.submit(spec(key, out, longest), idempotency_key=key)
 
 
-def crowd(bench: Bench, each: int, longest: float) -> tuple[list[list[str]], list[multiprocessing.process.BaseProcess]]:
+def crowd(bench: Bench, each: int, longest: float) -> tuple[list[list[str]], list[BaseProcess]]:
     """Eight clients that submit at once."""
     keys = [[f"{client}-{i}" for i in range(each)] for client in range(8)]
     return keys, [start(bench, some, longest) for some in keys]
 
 
-def start(bench: Bench, keys: list[str], longest: float) -> multiprocessing.process.BaseProcess:
+def start(bench: Bench, keys: list[str], longest: float) -> BaseProcess:
     """One client in a process of its own."""
     process = multiprocessing.get_context("fork").Process(
         target=submit_all, args=(bench, keys, bench.directory, longest)

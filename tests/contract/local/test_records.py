@@ -17,7 +17,7 @@ from gpujobs import Client, ConfigError, GpuJob, GpuJobsError, RejectedError, Su
 from gpujobs_local import _filesystem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from tests.contract.local.conftest import Bench, MakeBench
@@ -50,7 +50,7 @@ def test_a_damaged_record_file_is_named(bench: Bench) -> None:
 
 
 @contextmanager
-def mounted(where: Path, options: str) -> Iterator[None]:
+def mounted(where: Path, options: str) -> Generator[None]:
     """A small file system of memory there."""
     where.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(where)], check=True)

@@ -152,7 +152,15 @@ def test_options_round_trip_as_settings() -> None:
     """What the target's table says is what a supervisor reads back."""
     from gpujobs_local._settings import Settings  # noqa: PLC0415  # only here
 
-    options = LocalOptions(gpus=3, gpu_type="h100", gpu_memory="80GiB", shares=2, busy_gpus="share", lock_dir="/x/y")
+    table = {
+        "gpus": 3,
+        "gpu_type": "h100",
+        "gpu_memory": "80GiB",
+        "shares": 2,
+        "busy_gpus": "share",
+        "lock_dir": "/x/y",
+    }
+    options = LocalOptions.model_validate(table)
     settings = Settings.load(options.settings().dump())
 
     assert settings == options.settings()
