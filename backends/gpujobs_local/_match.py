@@ -46,8 +46,8 @@ class Demand:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Demand:
         """From what ``to_dict`` gave, through JSON or not."""
-        values: dict[str, Any] = {k: tuple(data[k]) if isinstance(v, list) else v for k, v in data.items()}
-        return cls(**values)
+        lists = {name: tuple(data[name]) for name in ("types", "visible") if data.get(name) is not None}
+        return cls(**{**data, **lists})
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,7 @@ def test_a_client_works_on_in_forks(bench: Bench) -> None:
     assert len(bench.client.list_jobs(finished=True)) == 2
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")  # what this is about
 def test_forks_in_the_midst_of_submissions_hold_nothing(bench: Bench) -> None:
     """Children that live on with copies of every open file keep neither the scheduler nor a GPU locked."""
     bench.run("true")
