@@ -47,7 +47,8 @@ class Demand:
     def from_dict(cls, data: dict[str, Any]) -> Demand:
         """From what ``to_dict`` gave, through JSON or not."""
         lists = {name: tuple(data[name]) for name in ("types", "visible") if data.get(name) is not None}
-        return cls(**{**data, **lists})
+        values: dict[str, Any] = {**data, **lists}
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)
