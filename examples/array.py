@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from gpujobs import Client, GpuJob, GpuJobsError
+import gpujobs
+
+if __name__ == "array":
+    # A script in this directory that needs the standard library's module of this name finds this file: hand that over.
+    sys.path.remove(__file__.rpartition("/")[0])
+    del sys.modules["array"]
+    import array as array  # noqa: PLC0414  # the module that was meant
 
 SQUARE = "echo $((GPUJOBS_ARRAY_INDEX * GPUJOBS_ARRAY_INDEX))"
 
@@ -17,10 +23,10 @@ def main() -> int:
     parser.add_argument("--elements", type=int, default=8)
     args = parser.parse_args()
 
-    workload = GpuJob(
+    workload = gpujobs.GpuJob(
         name="squares", command=["sh", "-c", SQUARE], gpus=1, array=args.elements, parallelism=2, time_limit="10m"
     )
-    with Client() as client:
+    with gpujobs.Client() as client:
         job = client.submit(workload, target=args.target)
         print(job.ref)
         status = job.wait()
@@ -34,5 +40,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except GpuJobsError as e:
+    except gpujobs.GpuJobsError as e:
         sys.exit(str(e))

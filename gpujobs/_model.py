@@ -78,10 +78,10 @@ def _whole(value: object) -> object:
     return value
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value!r} is not a finite number")
-    return value
+    return _whole(value)
 
 
 Text = Annotated[str, AfterValidator(_no_nul)]
@@ -104,5 +104,5 @@ Count = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 NonNegative = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 """A whole number from 0."""
 
-Amount = Annotated[float, Field(gt=0), AfterValidator(_finite), BeforeValidator(_whole)]
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_finite)]
 """A number above 0."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 DIRECTORIES = {
@@ -134,6 +134,7 @@ def unit(env: dict[str, str]) -> Counts:
         wheel = built_wheel(Path(scratch) / "wheel")
         copy = Path(scratch) / "copy"
         shutil.copytree(ROOT / "tests", copy / "tests", ignore=shutil.ignore_patterns("__pycache__", "live"))
+        shutil.copytree(ROOT / "docs", copy / "docs")
         shutil.copy(ROOT / "pyproject.toml", copy)
         for version, interpreter in pythons().items():
             home = ROOT / f".venv-tests-{version}"
@@ -147,7 +148,14 @@ def unit(env: dict[str, str]) -> Counts:
     return total
 
 
-def run_tier(tier: str, required: set[str]) -> bool:
+def counted(tier: str, env: dict[str, str]) -> Counts:
+    """Run one tier."""
+    if tier in CHECKS:
+        return check(tier)
+    return unit(env) if tier == "unit" else pytest(sys.executable, paths_of(tier), ROOT, env)
+
+
+def run_tier(tier: str, required: set[str], *, run: Callable[[str, dict[str, str]], Counts] = counted) -> bool:
     """Run one tier and print its line; whether it is good enough."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("GPUJOBS_")}
     env["GPUJOBS_REQUIRE"] = ",".join(sorted(required))
@@ -155,10 +163,7 @@ def run_tier(tier: str, required: set[str]) -> bool:
     say(f"-- {tier}")
     began = time.monotonic()
     try:
-        if tier in CHECKS:
-            counts = check(tier)
-        else:
-            counts = unit(env) if tier == "unit" else pytest(sys.executable, paths_of(tier), ROOT, env)
+        counts = run(tier, env)
     except subprocess.CalledProcessError as e:
         say(f"-- {tier} could not be prepared: {e}")
         counts = Counts(failed=1)

@@ -11,7 +11,7 @@ import click
 
 from gpujobs.cli._context import App
 from gpujobs.cli._errors import Misuse, report
-from gpujobs.cli._output import closed_pipe, quiet_logging
+from gpujobs.cli._output import closed_pipe, quiet_logging, to_stderr
 from gpujobs.cli._verb import SETTINGS, debug_option, example
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def run_app(app: App, argv: Sequence[str] | None) -> int:
         return closed_pipe()
     except KeyboardInterrupt:
         if app.verb != "logs":
-            click.echo("Interrupted; what was submitted goes on.", err=True)
+            to_stderr("Interrupted; what was submitted goes on.\n")
         return 130
     except Exception as e:  # noqa: BLE001  # the edge: whatever it is becomes two lines
         return report(app, e)

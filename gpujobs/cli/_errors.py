@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from typing import TYPE_CHECKING
 
 import click
 
+from gpujobs.cli._output import to_stderr
 from gpujobs.cli._text import one_line
 from gpujobs.errors import GpuJobsError, JobFailedError, UnavailableError, UnsupportedError, WaitTimeoutError
 
@@ -30,11 +30,9 @@ class Misuse(click.UsageError):
 
 def report(app: App, error: Exception) -> int:
     """Print two lines about an error, after its traceback if that is asked for; the exit code."""
-    if app.debug:
-        traceback.print_exception(error)
     what, step = _lines(app, error)
-    for line in (f"Error: {one_line(what)}", f"Next: {one_line(step)}"):
-        _to_stderr(line)
+    story = "".join(traceback.format_exception(error)) if app.debug else ""
+    to_stderr(f"{story}Error: {one_line(what)}\nNext: {one_line(step)}\n")
     return _code(app, error)
 
 
@@ -83,13 +81,3 @@ def _code(app: App, error: Exception) -> int:
     if isinstance(error, JobFailedError):
         return FAILED
     return OWN_FAILURE if app.verb == "wait" else FAILED
-
-
-def _to_stderr(line: str) -> None:
-    if sys.stderr is None:
-        return
-    try:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-    except OSError:  # nobody reads our errors: the exit code still tells
-        return

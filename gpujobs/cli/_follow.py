@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gpujobs.cli import _output as output
-from gpujobs.results import LogLine
+from gpujobs.cli._interrupt import handling
+from gpujobs.cli._pump import LogPump
 from gpujobs.states import Status
 
 if TYPE_CHECKING:
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
     from gpujobs.refs import Ref
 
 OnInterrupt = Literal["detach", "cancel", "ask"]
-_IN_FLIGHT = 8192
-"""Lines read ahead of a slow stdout."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Signal:
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _LogReady:
+    """There are lines to take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class _Ended:
     error: BaseException | None = None
 
 
-_Event: TypeAlias = LogLine | Status | _Signal | _LogDone | _Ended
+_Event: TypeAlias = Status | _LogReady | _Signal | _LogDone | _Ended
 
 
 class Detached(Exception):  # noqa: N818  # no error: the user chose it
@@ -71,8 +75,12 @@ class Follower:
         self._progress = progress
         self._on_interrupt = on_interrupt
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
-        self._room = threading.BoundedSemaphore(_IN_FLIGHT)
         self._stop = threading.Event()
+        self._pump = LogPump(
+            client.logs(ref, follow=True, stop=self._stop.is_set),
+            ready=lambda: self._events.put(_LogReady()),
+            done=lambda error: self._events.put(_LogDone(error)),
+        )
         self._signals = 0
         self._log_done = False
         self._end: Status | None = None
@@ -85,31 +93,17 @@ class Follower:
             GpuJobsError: The log or the state cannot be read; the workload goes on.
             BrokenPipeError: Nobody reads stdout any more.
         """
-        before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            for work in (self._read_log, self._watch):
-                threading.Thread(target=work, daemon=True).start()
-            while self._end is None or not self._log_done:
-                self._handle(self._next())
-            self._writer.finish()
-            return self._end
-        finally:
-            self._stop.set()
-            self._progress.pause()
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    # -- the two threads that ask
-
-    def _read_log(self) -> None:
-        error: BaseException | None = None
-        try:
-            for line in self._client.logs(self._ref, follow=True, stop=self._stop.is_set):
-                self._room.acquire()
-                self._events.put(line)
-        except BaseException as e:  # noqa: BLE001  # handed over and raised in the main thread
-            error = e
-        self._events.put(_LogDone(error))
+        with handling(self._on_signal, signal.SIGINT, signal.SIGTERM):
+            try:
+                self._pump.start()
+                threading.Thread(target=self._watch, daemon=True).start()
+                while self._end is None or not self._log_done:
+                    self._handle(self._next())
+                self._writer.finish()
+                return self._end
+            finally:
+                self._stop.set()
+                self._progress.pause()
 
     def _watch(self) -> None:
         try:
@@ -119,8 +113,6 @@ class Follower:
         else:
             self._events.put(_Ended(end))
 
-    # -- the main thread
-
     def _next(self) -> _Event:
         try:
             return self._events.get_nowait()
@@ -129,22 +121,26 @@ class Follower:
             return self._events.get()
 
     def _handle(self, event: _Event) -> None:
-        if isinstance(event, LogLine):
-            self._room.release()
-            if not self._writer.written:
-                self._progress.pause()
-            self._writer.write(event)
+        if isinstance(event, _LogReady):
+            self._write_log()
         elif isinstance(event, Status):
             if not event.final:  # the end is told after the last line of the log
                 self._progress.update([event])
         elif isinstance(event, _Signal):
             self._interrupted(event.number)
         elif isinstance(event, _LogDone):
+            self._write_log()
             self._log_done = True
             _raise(event.error)
         else:
             _raise(event.error)
             self._end = event.status
+
+    def _write_log(self) -> None:
+        lines = self._pump.take()
+        if lines:
+            self._progress.pause()
+            self._writer.write(lines)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._signals += 1
@@ -186,6 +182,6 @@ def _ask(ref: Ref) -> Literal["detach", "cancel", "stay"]:
 def interrupt_choice(asked: OnInterrupt | None) -> OnInterrupt:
     """``ask`` only where there is somebody to answer; without a wish, ask them."""
     person = sys.stdin is not None and sys.stdin.isatty() and output.is_terminal(sys.stderr)
-    if asked in {None, "ask"}:
+    if asked is None or asked == "ask":
         return "ask" if person else "detach"
     return asked

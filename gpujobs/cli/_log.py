@@ -11,6 +11,8 @@ from gpujobs.cli._text import for_terminal
 from gpujobs.states import rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gpujobs.results import LogLine
 
 Form = Literal["plain", "json"]
@@ -35,13 +37,22 @@ class LogWriter:
         self._stream = sys.stderr if to_stderr else sys.stdout
         self._filter = output.is_terminal(self._stream)
         self._open: tuple[int, int] | None = None
+        # Byte for byte and nothing added: then many lines are one write.
+        self._bare = not (prefix or timestamps or as_json or self._filter)
         self.written = False
 
-    def write(self, line: LogLine) -> None:
-        """Write one line; it may stay in the buffer until ``flush``."""
-        self.written = True
+    def write(self, lines: Sequence[LogLine]) -> None:
+        """Write lines; they may stay in the buffer until ``flush``."""
+        self.written = self.written or bool(lines)
+        if self._bare and self._stream is not None and not any(line.gap for line in lines):
+            self._stream.buffer.write(b"".join([line.raw for line in lines]))
+            return
+        for line in lines:
+            self._write_one(line)
+
+    def _write_one(self, line: LogLine) -> None:
         if self._json:
-            output.json_line(_as_dict(line))
+            output.json_line(as_dict(line))
         elif line.gap:
             self.flush()
             self._end_open_line()
@@ -83,7 +94,7 @@ class LogWriter:
             self._open = None
 
 
-def _as_dict(line: LogLine) -> dict[str, Any]:
+def as_dict(line: LogLine) -> dict[str, Any]:
     """The line as JSON; ``raw`` only where ``text`` does not hold all of its bytes."""
     found: dict[str, Any] = {
         "text": line.text,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
 from gpujobs.cli import _types as types
 from gpujobs.cli._completion import complete_refs, complete_targets
+from gpujobs.cli._verb import Sectioned, WordsAfter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,10 +111,25 @@ _WORKLOAD: list[Callable[[Any], Any]] = [
 ]
 workload = several(_WORKLOAD)
 
+
+class WorkloadVerb(Sectioned):
+    """A verb with the options of a workload, sorted for a reader."""
+
+    sections: ClassVar[dict[str, str]] = {
+        "What runs": "name script image image_optional workdir setup env inherit_env secrets files volumes labels",
+        "What it needs": "gpus gpu_memory sharing cpus memory shm disk nodes tasks_per_node array parallelism",
+        "How long, how often": "time_limit deadline start_timeout grace retries requeue after",
+        "Where": "target queue account qos priority constraint exclude node_selector",
+        "A service": "service replicas ports expose readiness liveness",
+    }
+
+
+class WorkloadOrFile(WorkloadVerb, WordsAfter):
+    """The same, with a command after ``--``."""
+
+
 _SENDING: list[Callable[[Any], Any]] = [
-    click.option(
-        "--no-preflight", "preflight", flag_value=False, default=True, help="Do not refuse what could never run."
-    ),
+    click.option("--no-preflight", is_flag=True, help="Do not refuse what could never run."),
     click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing."),
     json_output,
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -41,8 +42,15 @@ def json_line(value: Any) -> None:
 
 def note(text: str) -> None:
     """One line about what goes on, to stderr."""
-    if sys.stderr is not None:
-        sys.stderr.write(f"gpujobs: {text}\n")
+    to_stderr(f"gpujobs: {text}\n")
+
+
+def to_stderr(text: str) -> None:
+    """Text to stderr. That nobody reads it is no reason to fail: the answer and the exit code are elsewhere."""
+    if sys.stderr is None:
+        return
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
         sys.stderr.flush()
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.status import Status as Spinner
+    from rich.text import Text
 
     from gpujobs.states import Status
 
@@ -42,7 +43,7 @@ class Progress:
         elif self._spinner is None:
             self._start(text)
         else:
-            self._spinner.update(_plain(text))
+            self._spinner.update(self._shown(text))
 
     def finish(self, statuses: Sequence[Status]) -> None:
         """Take the spinner away and leave a line about the end."""
@@ -74,13 +75,14 @@ class Progress:
         from rich.console import Console  # noqa: PLC0415  # only a terminal needs it
 
         console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        self._spinner = console.status(_plain(text), spinner="dots")
+        self._spinner = console.status(self._shown(text), spinner="dots")
         self._spinner.start()
 
+    def _shown(self, text: str) -> Text:
+        """As rich takes it without reading markup into it."""
+        from rich.text import Text  # noqa: PLC0415  # only a terminal needs it
 
-def _plain(text: str) -> str:
-    """Rich reads no markup here: brackets are brackets."""
-    return text.replace("[", "\\[")
+        return Text(text)
 
 
 def _summary(statuses: Sequence[Status]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpujobs.cli import _output as output
 from gpujobs.cli import _table as table
+from gpujobs.cli._text import one_line
 from gpujobs.states import rfc3339
 from gpujobs.units import format_duration
 
@@ -20,9 +21,13 @@ COLUMNS = ("REF", "NAME", "STATE", "READY", "EXIT", "ATTEMPT", "SUBMITTED", "TOO
 _SHOWN_NODES = 3
 
 
-def show_statuses(statuses: Sequence[Status]) -> None:
-    """Print one row per workload."""
-    table.show(COLUMNS, rows(statuses, person=output.is_terminal(sys.stdout)))
+def show_statuses(statuses: Sequence[Status], *, why: bool = False) -> None:
+    """Print one row per workload; with ``why``, for a person, the whole reason of each below."""
+    person = output.is_terminal(sys.stdout)
+    table.show(COLUMNS, rows(statuses, person=person), one_line_each=True)
+    for status in statuses if why and person else ():
+        if status.reason is not None:
+            output.line(one_line(f"{status.ref}: {status.reason}"))
 
 
 def rows(statuses: Sequence[Status], *, person: bool) -> list[list[str]]:
@@ -40,7 +45,7 @@ def _row(status: Status, now: datetime, *, person: bool) -> list[str]:
         status.state.value,
         _copies(status),
         _exit(status),
-        str(status.attempt),
+        "" if person and not status.attempt else str(status.attempt),
         _ago(status.submitted_at, now) if person else rfc3339(status.submitted_at) or "",
         _took(status, now),
         _nodes(status.nodes) if person else ",".join(status.nodes),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gpujobs.specs import GpuService
 
 STDIN = "-"
+_PROGRAMS = {".py": "python", ".pl": "perl", ".r": "Rscript", ".jl": "julia"}
 _SBATCH = re.compile(r"^#SBATCH\b", re.MULTILINE)
 _MANIFEST = re.compile(r"^apiVersion\s*:", re.MULTILINE)
 _TOML = re.compile(r"\A(?:\s*#[^\n]*\n|\s*\n)*\s*(?:\[[A-Za-z]|[A-Za-z_][\w.-]*\s*=)")
@@ -35,8 +36,12 @@ def read_file(name: str) -> tuple[GpuJob | GpuService, tuple[str, ...]]:
         return _native("slurm", text, source)
     if suffix != ".toml" and _is_manifest(text):
         return _native("kubernetes", text, source)
-    if text.startswith("#!"):
+    if text.startswith("#!") or suffix == ".sh":
         return GpuJob(script=text), ()
+    if suffix in _PROGRAMS:
+        raise Misuse(
+            f"{name} is a program, not a workload file.", f"Write it as a command: -- {_PROGRAMS[suffix]} {name}"
+        )
     if suffix == ".toml" or (suffix not in {".yaml", ".yml", ".json"} and _TOML.match(text)):
         return loads(text, "toml", source=source), ()
     if suffix == ".json":

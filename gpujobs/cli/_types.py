@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -59,8 +60,9 @@ def _option(param: click.Parameter | None) -> str:
 
 def _first(error: ValueError) -> str:
     """What pydantic, or a parser of ours, found wrong."""
-    errors = getattr(error, "errors", None)
-    text = str(errors(include_url=False)[0]["msg"]) if callable(errors) else str(error)
+    from pydantic import ValidationError  # noqa: PLC0415  # only on the way to an error
+
+    text = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
     return text.removeprefix("Value error, ").rstrip(".")
 
 
@@ -152,6 +154,11 @@ def _ref(text: str) -> Any:
     return Ref.parse(text)
 
 
+def _age(text: str) -> timedelta:
+    """A time that may be none at all: everything is older than that."""
+    return timedelta(0) if re.fullmatch(r"0[smhd]", text.strip()) else _duration(text)
+
+
 def _since(text: str) -> datetime:
     """A time, or how long ago it was."""
     try:
@@ -178,6 +185,7 @@ def _refuse(text: str, least: int) -> NoReturn:
     raise Misuse(f"{text!r} is not a whole number from {least} on.", f"Give {least} or more.")
 
 
+AGE = Value("TIME", _age)
 ARRAY = Value("N", _array)
 COUNT = Value("N", _whole(1))
 DURATION = Value("TIME", _duration)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 from gpujobs.cli._context import App
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-F = TypeVar("F", bound="Callable[..., Any]")
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _REST = "gpujobs.words"
 
@@ -24,16 +23,41 @@ def example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def verb(*examples: str, name: str | None = None, cls: type[click.Command] = click.Command) -> Callable[[F], Any]:
+def verb(
+    *examples: str, name: str | None = None, cls: type[click.Command] = click.Command
+) -> Callable[[Callable[..., Any]], Any]:
     """Make a function a verb of the command line."""
 
-    def decorate(function: F) -> click.Command:
+    def decorate(function: Callable[..., Any]) -> click.Command:
         made = click.command(
             name=name or function.__name__, cls=cls, epilog=example(*examples), context_settings=SETTINGS
         )
         return made(debug_option(function))
 
     return decorate
+
+
+class Sectioned(click.Command):
+    """A verb whose many options stand in sections in its help: ``sections`` is title -> names of options."""
+
+    sections: ClassVar[dict[str, str]] = {}
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options by section; what is in none comes last."""
+        left = {str(p.name): p for p in self.get_params(ctx) if isinstance(p, click.Option)}
+        for title, names in self.sections.items():
+            members = [left.pop(name) for name in names.split() if name in left]
+            _write_section(ctx, formatter, title, members)
+        _write_section(ctx, formatter, "Options", list(left.values()))
+
+
+def _write_section(
+    ctx: click.Context, formatter: click.HelpFormatter, title: str, params: Sequence[click.Option]
+) -> None:
+    records = [record for param in params if (record := param.get_help_record(ctx)) is not None]
+    if records:
+        with formatter.section(title):
+            formatter.write_dl(records)
 
 
 class WordsAfter(click.Command):

@@ -46,7 +46,7 @@ def delete(app: App, *, refs: tuple[Ref, ...], json_: bool) -> None:
 
 
 @verb("gpujobs gc --older-than 7d --dry-run")
-@click.option("--older-than", type=types.DURATION, required=True, help="Since their end: 7d, 12h.")
+@click.option("--older-than", type=types.AGE, required=True, help="Since their end: 7d, 12h; 0s means all.")
 @click.option("--dry-run", is_flag=True, help="Print the refs, remove nothing.")
 @options.target
 @options.json_output

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import queue
-import threading
 from typing import TYPE_CHECKING
 
 import click
 
 from gpujobs.cli import _options as options
 from gpujobs.cli import _types as types
+from gpujobs.cli._pump import LogPump, batches
 from gpujobs.cli._verb import pass_app, verb
 
 if TYPE_CHECKING:
@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     from gpujobs.refs import Ref
     from gpujobs.results import LogLine
 
-_READ_AHEAD = 8192
-
 
 @verb("gpujobs logs -f slurm://lab/1234", "gpujobs logs slurm://lab/1234 --replica 3 --tail 20")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the workload has ended.")
 @click.option("-n", "--tail", type=types.NATURAL, help="Only the last N lines of each copy.")
 @click.option("--replica", type=types.NATURAL, help="Only this copy: array index x node.")
 @click.option("--attempt", type=types.NATURAL, help="Only this attempt.")
-@click.option("--since", type=types.SINCE, help="Only lines from then on: 10m ago, or 2026-01-31T12:00:00Z.")
+@click.option("--since", type=types.SINCE, help="Only lines of the last 10m, or since 2026-01-31T12:00:00Z.")
 @click.option(
     "--prefix/--no-prefix", default=None, help="Say which copy wrote a line; by default where there are several."
 )
@@ -65,8 +63,8 @@ def logs(
         if follow:
             _as_they_come(lines, writer)
         else:
-            for line in lines:
-                writer.write(line)
+            for batch in batches(lines):
+                writer.write(batch)
     finally:
         writer.finish()
     if not follow and not writer.written:
@@ -76,30 +74,18 @@ def logs(
 
 def _as_they_come(lines: Iterator[LogLine], writer: LogWriter) -> None:
     """Write at once what comes slowly, and in batches what comes fast."""
-    ready: queue.SimpleQueue[LogLine | BaseException | None] = queue.SimpleQueue()
-    room = threading.BoundedSemaphore(_READ_AHEAD)
-
-    def read() -> None:
-        end: BaseException | None = None
-        try:
-            for line in lines:
-                room.acquire()
-                ready.put(line)
-        except BaseException as e:  # noqa: BLE001  # handed over and raised in the main thread
-            end = e
-        ready.put(end)
-
-    threading.Thread(target=read, daemon=True).start()
+    done = object()
+    events: queue.SimpleQueue[object] = queue.SimpleQueue()
+    pump = LogPump(lines, ready=lambda: events.put(None), done=lambda error: events.put(error or done))
+    pump.start()
     while True:
-        if ready.empty():
-            writer.flush()
-        item = ready.get()
-        if item is None:
+        event = events.get()
+        writer.write(pump.take())
+        writer.flush()
+        if event is done:
             return
-        if isinstance(item, BaseException):
-            raise item
-        room.release()
-        writer.write(item)
+        if isinstance(event, BaseException):
+            raise event
 
 
 def _check_started(app: App, ref: Ref) -> None:

@@ -30,7 +30,7 @@ def status(app: App, *, refs: tuple[Ref, ...], json_: bool) -> None:
         return
     from gpujobs.cli._rows import show_statuses  # noqa: PLC0415  # --json needs no table
 
-    show_statuses(found)
+    show_statuses(found, why=True)
 
 
 @verb("gpujobs explain slurm://lab/1234")

@@ -10,6 +10,10 @@ import click
 from gpujobs.cli._verb import SETTINGS, debug_option, example
 from gpujobs.errors import UnsupportedError
 
+_EXAMPLES = {
+    "doctor": example("gpujobs doctor", "gpujobs doctor --json"),
+    "bootstrap": example("gpujobs bootstrap --help", "gpujobs bootstrap slurm plan"),
+}
 _MODULE = "gpujobs.bootstrap._cli"
 _PASSED_ON: dict[str, Any] = {**SETTINGS, "ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -40,7 +44,10 @@ def _mounted(verb: str, words: tuple[str, ...]) -> int:
             f"`gpujobs {verb}` is not in this build of gpujobs.",
             next_step="Install a release that has gpujobs.bootstrap.",
         )
+    if words in {("-h",), ("--help",)}:
+        words = ("--help",)
     command = _as_command(found)
+    command.epilog = command.epilog or _EXAMPLES[verb]
     try:
         result = command.main(list(words), prog_name=f"gpujobs {verb}", standalone_mode=False)
     except Exception as e:
@@ -55,14 +62,19 @@ def _as_command(found: Any) -> click.Command:
         return cast("click.Command", found)
     import typer  # noqa: PLC0415  # only if it is a typer app or a function
 
-    if isinstance(found, typer.Typer):
-        return cast("click.Command", typer.main.get_command(found))
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(found)
-    return cast("click.Command", typer.main.get_command(app))
+    app = found
+    if not isinstance(app, typer.Typer):
+        app = typer.Typer()
+        app.command()(found)
+    # Its help reads as that of the other verbs.
+    app.rich_markup_mode = None
+    command = cast("click.Command", typer.main.get_command(app))
+    # The words are gpujobs', whose completion is its own.
+    command.params = [p for p in command.params if p.name not in {"install_completion", "show_completion"}]
+    return command
 
 
-@click.command(cls=_Mount, context_settings=_PASSED_ON, epilog=example("gpujobs doctor", "gpujobs doctor --json"))
+@click.command(cls=_Mount, context_settings=_PASSED_ON, epilog=_EXAMPLES["doctor"])
 @debug_option
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
 def doctor(words: tuple[str, ...]) -> int:
@@ -70,7 +82,7 @@ def doctor(words: tuple[str, ...]) -> int:
     return _mounted("doctor", words)
 
 
-@click.command(cls=_Mount, context_settings=_PASSED_ON, epilog=example("gpujobs bootstrap --help"))
+@click.command(cls=_Mount, context_settings=_PASSED_ON, epilog=_EXAMPLES["bootstrap"])
 @debug_option
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
 def bootstrap(words: tuple[str, ...]) -> int:

@@ -84,7 +84,10 @@ def _once(found: list[Status], *, json_: bool) -> None:
         return
     from gpujobs.cli._rows import show_statuses  # noqa: PLC0415  # --json needs no table
 
-    show_statuses(found)
+    if found or not output.is_terminal(sys.stdout):
+        show_statuses(found)
+    else:
+        output.note("there is nothing to list; --all shows also what has ended")
 
 
 def _redraw(look: Callable[[], list[Status]], pause: float) -> None:
@@ -98,7 +101,7 @@ def _redraw(look: Callable[[], list[Status]], pause: float) -> None:
     console = Console(highlight=False, markup=False, emoji=False, no_color=no_color())
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(draw(COLUMNS, rows(look(), person=True)), refresh=True)
+            live.update(draw(COLUMNS, rows(look(), person=True), one_line_each=True), refresh=True)
             time.sleep(pause)
 
 

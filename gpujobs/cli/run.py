@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gpujobs.job import Job
 
 
-class _CommandLast(click.Command):
+class _CommandLast(options.WorkloadVerb):
     """The first word that is no option begins the command, so ``--`` may be left out."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -51,7 +51,7 @@ def run(
     command: tuple[str, ...],
     target: str | None,
     idempotency_key: str | None,
-    preflight: bool,
+    no_preflight: bool,
     dry_run: bool,
     json_: bool,
     detach: bool,
@@ -74,17 +74,23 @@ def run(
     if dry_run:
         return sending.show(app, found, target=target, key=idempotency_key, json_=json_)
     with leaving_open(app):
-        job = app.client.submit(found.workload, target=target, idempotency_key=idempotency_key, preflight=preflight)
+        job = app.client.submit(
+            found.workload, target=target, idempotency_key=idempotency_key, preflight=not no_preflight
+        )
     if detach:
         return sending.tell(job, found, json_=json_)
-    return _follow(app, job, on_interrupt=on_interrupt, quiet=quiet, json_=json_, copies=_copies(found.workload))
+    try:
+        return _follow(app, job, on_interrupt=on_interrupt, quiet=quiet, json_=json_, copies=_copies(found.workload))
+    except KeyboardInterrupt:  # before the follower listens, or after
+        output.note(f"left {job.ref} as it is")
+        return 130
 
 
 def _copies(workload: Any) -> int:
     """How many copies write the log."""
     if workload.kind == "service":
         return int(workload.replicas)
-    return int((workload.array or 1) * workload.nodes * workload.tasks_per_node)
+    return int((workload.array or 1) * workload.nodes)
 
 
 def _follow(app: App, job: Job, *, on_interrupt: OnInterrupt | None, quiet: bool, json_: bool, copies: int) -> int:

@@ -15,11 +15,10 @@ def schema(kind: str | None) -> None:
 
     Of a job, of a service, or without a word of both.
     """
-    from pydantic import TypeAdapter  # noqa: PLC0415  # `--help` needs no model
-
-    from gpujobs.specs import AnyWorkload, GpuJob, GpuService  # noqa: PLC0415
+    from gpujobs.formats import json_schema  # noqa: PLC0415  # `--help` needs no model
+    from gpujobs.specs import GpuJob, GpuService  # noqa: PLC0415
 
     if kind is None:
-        output.as_json(TypeAdapter(AnyWorkload).json_schema())
+        output.as_json(json_schema())
     else:
         output.as_json((GpuJob if kind == "job" else GpuService).model_json_schema())

@@ -9,7 +9,7 @@ import click
 from gpujobs.cli import _options as options
 from gpujobs.cli import _output as output
 from gpujobs.cli._interrupt import leaving_open
-from gpujobs.cli._verb import WordsAfter, pass_app, verb, words_after
+from gpujobs.cli._verb import pass_app, verb, words_after
 
 if TYPE_CHECKING:
     from gpujobs.cli._context import App
@@ -22,7 +22,7 @@ _file = click.argument("file", required=False, metavar="[FILE]", type=click.Path
     "gpujobs submit --gpus h100:2 --name train -- python train.py",
     "gpujobs submit job.yaml --target lab --time 2h30m",
     "gpujobs submit job.sbatch --target prod",
-    cls=WordsAfter,
+    cls=options.WorkloadOrFile,
 )
 @options.workload
 @click.option(
@@ -41,7 +41,7 @@ def submit(
     target: str | None,
     idempotency_key: str | None,
     resume: str | None,
-    preflight: bool,
+    no_preflight: bool,
     dry_run: bool,
     json_: bool,
     **given: Any,
@@ -60,11 +60,13 @@ def submit(
     if dry_run:
         return sending.show(app, found, target=target, key=idempotency_key, json_=json_)
     with leaving_open(app):
-        job = app.client.submit(found.workload, target=target, idempotency_key=idempotency_key, preflight=preflight)
+        job = app.client.submit(
+            found.workload, target=target, idempotency_key=idempotency_key, preflight=not no_preflight
+        )
     return sending.tell(job, found, json_=json_)
 
 
-@verb("gpujobs render job.sbatch --target prod", "gpujobs render --gpus 1 -- nvidia-smi", cls=WordsAfter)
+@verb("gpujobs render job.sbatch --target prod", "gpujobs render --gpus 1 -- nvidia-smi", cls=options.WorkloadOrFile)
 @options.workload
 @options.json_output
 @_file

@@ -78,4 +78,4 @@ def _show(found: list[Status], *, quiet: bool, json_: bool) -> None:
     elif not quiet:
         from gpujobs.cli._rows import show_statuses  # noqa: PLC0415  # --json needs no table
 
-        show_statuses(found)
+        show_statuses(found, why=True)

@@ -14,7 +14,11 @@ _FENCE = re.compile(
 
 
 class Block(NamedTuple):
-    """One fenced block. ``remark``: ``from PATH`` quotes a file; ``not run: WHY`` is only shown."""
+    """One fenced block.
+
+    Its ``remark`` may be ``from PATH`` (it quotes a file), ``not run: WHY`` (Python that is only shown) or ``run`` (a
+    console block that runs).
+    """
 
     page: str
     number: int

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,12 +35,35 @@ def test_python_blocks_run(place: Place, block: Block) -> None:
         place.python("block.py")
 
 
-@pytest.mark.parametrize("block", to_run("console"), ids=str)
-def test_console_blocks_run(place: Place, block: Block) -> None:
-    """Line by line in one shell, which stops at the first that fails."""
+def commands(block: Block) -> list[str]:
+    """What a console block says was typed."""
     lines = [line[2:] for line in block.text.splitlines() if line.startswith("$ ")]
     assert lines
-    place.run(["bash", "-euxo", "pipefail", "-c", "\n".join(lines)])
+    return lines
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("console") if b.remark == "run"], ids=str)
+def test_console_blocks_that_say_so_run(place: Place, block: Block) -> None:
+    """Line by line in one shell, which stops at the first that fails."""
+    place.run(["bash", "-euxo", "pipefail", "-c", "\n".join(commands(block))])
+
+
+@functools.cache
+def options_of(verb: str) -> set[str]:
+    """The options that the help of a verb shows."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "gpujobs.cli", verb, "--help"], check=True, capture_output=True, text=True
+    )
+    return set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", shown.stdout))
+
+
+@pytest.mark.parametrize("block", blocks("console"), ids=str)
+def test_console_blocks_use_verbs_and_options_that_are_there(block: Block) -> None:
+    """Those after the command of a job (``--``) are its own."""
+    for line in commands(block):
+        for verb, words in re.findall(r"gpujobs ([a-z]+)((?: [^|>]*)?)", line):
+            ours = words.split(" -- ")[0]
+            assert set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", ours)) <= options_of(verb), line
 
 
 @pytest.mark.parametrize("block", [b for b in blocks("toml") if "[targets." in b.text], ids=str)

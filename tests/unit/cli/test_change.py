@@ -48,6 +48,7 @@ def test_gc_removes_what_ended_long_ago(cli: Cli, ref: str) -> None:
 
     assert cli("gc", "--older-than", "30m", "--dry-run").out == f"{ref}\n"
     assert cli.client.status(ref).state is State.FAILED
+    assert set(cli("gc", "--older-than", "0s", "--dry-run").out.split()) == {ref, young}
     assert json.loads(cli("gc", "--older-than", "30m", "--json").out) == [ref]
     assert cli.client.status(ref).state is State.LOST
     assert cli.client.status(young).state is State.SUCCEEDED

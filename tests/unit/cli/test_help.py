@@ -14,6 +14,7 @@ import pytest
 
 from gpujobs.cli import _app
 from gpujobs.cli._app import SECTIONS, VERBS, root
+from gpujobs.cli._options import WorkloadVerb
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Cli
@@ -61,7 +62,7 @@ def test_help_of_each_verb_ends_with_an_example(cli: Cli, name: str) -> None:
     ran = cli(name, "--help")
 
     assert ran.code == 0
-    assert ran.out.startswith(f"Usage: gpujobs {name}")
+    assert f"Usage: gpujobs {name}" in ran.out
     last = ran.out.rstrip().rpartition("Example:")[2]
     assert f"gpujobs {name}" in last
 
@@ -83,6 +84,21 @@ def test_help_lists_every_verb(cli: Cli) -> None:
     assert all(f"\n  {name} " in ran.out for name in VERBS)
     assert all(f"{title}:" in ran.out for title in SECTIONS)
     assert cli().out == ran.out
+
+
+@pytest.mark.parametrize("name", ["run", "submit", "render"])
+def test_every_option_of_a_workload_has_its_section(cli: Cli, name: str) -> None:
+    """The help of the verbs with many options sorts them; what is left over belongs to the verb itself."""
+    shown = cli(name, "--help").out
+    command = _command(name)
+    assert isinstance(command, WorkloadVerb)
+
+    assert all(f"\n{title}:\n" in shown for title in command.sections)
+    assert all(max(p.opts, key=len) in shown for p in command.params if isinstance(p, click.Option))
+    known = {p.name for p in command.params}
+    assert [n for names in command.sections.values() for n in names.split() if n not in known] == []
+    rest = shown.partition("\nOptions:\n")[2].partition("Example:")[0]
+    assert not re.search(r"--(gpus|env|target|time|replicas) ", rest)
 
 
 def test_version(cli: Cli) -> None:

@@ -323,8 +323,8 @@ def test_terminal_filter(raw: bytes, shown: bytes) -> None:
 
 def test_raw_is_given_where_text_is_lossy(cli: Cli) -> None:
     """Bytes that are no UTF-8 are in ``raw``, in base64."""
-    from gpujobs.cli._log import _as_dict  # noqa: PLC0415  # beside its only test
+    from gpujobs.cli._log import as_dict  # noqa: PLC0415  # beside its only test
     from gpujobs.results import LogLine  # noqa: PLC0415
 
     assert cli
-    assert base64.b64decode(_as_dict(LogLine.of(b"\xff\n"))["raw"]) == b"\xff\n"
+    assert base64.b64decode(as_dict(LogLine.of(b"\xff\n"))["raw"]) == b"\xff\n"

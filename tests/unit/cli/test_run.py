@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -161,6 +162,17 @@ def test_what_gpujobs_itself_refuses_is_125(cli: Cli, words: list[str]) -> None:
     assert ran.error_lines[0].startswith("Error: ")
     assert ran.error_lines[1].startswith("Next: ")
     assert len(ran.error_lines[1]) > len("Next: ")
+
+
+def test_runs_outside_the_main_thread(cli: Cli) -> None:
+    """A tool that embeds the command line may call it from any thread."""
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(cli("run", "--", "work", "3").code))
+
+    thread.start()
+    thread.join()
+
+    assert codes == [3]
 
 
 def test_same_key_finds_the_first(cli: Cli) -> None:

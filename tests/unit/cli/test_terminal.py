@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
 PROGRAM = str(Path(__file__).with_name("memory_main.py"))
 REF = "memory://memory/1"
@@ -28,16 +28,16 @@ REF = "memory://memory/1"
 class Terminal:
     """A process on a pseudo-terminal of 100 columns, and all it has written there."""
 
-    def __init__(self, *words: str, env: dict[str, str]) -> None:
+    def __init__(self, *words: str, env: dict[str, str], program: Sequence[str]) -> None:
         self._main, child = pty.openpty()
         ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
         self._process = subprocess.Popen(
-            [sys.executable, PROGRAM, *words], stdin=child, stdout=child, stderr=child, env=env, start_new_session=True
+            [sys.executable, *program, *words], stdin=child, stdout=child, stderr=child, env=env, start_new_session=True
         )
         os.close(child)
         self.seen = b""
 
-    def until(self, text: bytes, within: float = 20.0) -> None:
+    def until(self, text: bytes, within: float = 60.0) -> None:
         """Read until the text has come."""
         end = time.monotonic() + within
         while text not in self.seen:
@@ -87,9 +87,9 @@ class Terminals:
         self.env = keep | {"GPUJOBS_STATE_DIR": str(tmp_path), "TERM": "xterm-256color"}
         self.open: list[Terminal] = []
 
-    def __call__(self, *words: str, **env: str) -> Terminal:
+    def __call__(self, *words: str, program: Sequence[str] = (PROGRAM,), **env: str) -> Terminal:
         """A new one."""
-        self.open.append(Terminal(*words, env=self.env | env))
+        self.open.append(Terminal(*words, env=self.env | env, program=program))
         return self.open[-1]
 
 
@@ -157,7 +157,7 @@ def test_waiting_is_shown_live_and_the_end_stays(terminal: Terminals) -> None:
 )
 def test_ctrl_c_asks(terminal: Terminals, key: bytes, code: int, said: bytes) -> None:
     """On a terminal Ctrl-C asks: detach, cancel, or go on; the end of input detaches."""
-    shown = terminal("run", "--", "work", "0", "4")
+    shown = terminal("run", "--", "work", "0", "8" if key == b"\n" else "600")
     shown.until(b"RUNNING")
 
     shown.interrupt()
@@ -190,6 +190,14 @@ def test_hostile_names_do_not_reach_the_terminal(terminal: Terminals) -> None:
     assert b"[bold]" in shown.seen
 
 
+def test_ps_of_nothing_says_so(terminal: Terminals) -> None:
+    """A person is not left with an empty table."""
+    shown = terminal("ps")
+
+    assert shown.end() == 0
+    assert b"there is nothing to list; --all shows also what has ended" in shown.seen
+
+
 def test_ps_watch_redraws(terminal: Terminals) -> None:
     """``--watch`` keeps one table in its place until Ctrl-C."""
     shown = terminal("ps", "--watch", "--interval", "0.1s")
@@ -199,3 +207,20 @@ def test_ps_watch_redraws(terminal: Terminals) -> None:
 
     assert shown.end() == 130
     assert b"Traceback" not in shown.seen
+
+
+def test_exec_is_interactive_on_a_terminal(terminal: Terminals) -> None:
+    """The command inside the workload has this terminal, and gives its exit code."""
+    local = ("-m", "gpujobs.cli")
+    submitted = terminal("submit", "--", "sleep", "60", program=local)
+    assert submitted.end() == 0
+    ref = submitted.seen.decode().strip()
+    assert terminal("wait", ref, "--timeout", "1s", program=local).end() == 125
+
+    shown = terminal("exec", ref, "--", "sh", "-c", "test -t 0 && read x && echo got $x && exit 6", program=local)
+    shown.type(b"typed\n")
+
+    assert shown.end() == 6
+    assert b"got typed" in shown.seen
+    assert terminal("cancel", ref, program=local).end() == 0
+    assert terminal("wait", "-q", ref, program=local).end() == 130

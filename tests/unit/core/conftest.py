@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from gpujobs import Client, Config
+from gpujobs import Client, Config, UnavailableError
 from gpujobs.testing import MemoryBackend, Outcome
 
 if TYPE_CHECKING:
@@ -77,3 +77,46 @@ def counting() -> Counting:
 def quick_client(counting: Counting, tmp_path: Path) -> Client:
     """A client of the counting backend alone."""
     return Client(Config(), backends={"memory": counting}, clock=counting.clock, state_dir=tmp_path)
+
+
+class Flaky(MemoryBackend):
+    """A memory backend whose line to the system can be cut, before or after the system took something."""
+
+    cut_before = 0
+    cut_after = 0
+    down = False
+    submissions = 0
+    questions = 0
+
+    def submit(self, items: Sequence[Submission], /) -> list[Submitted]:
+        """Count; lose the request, or lose the reply."""
+        self.submissions += 1
+        if self.cut_before:
+            self.cut_before -= 1
+            return [UnavailableError("The line was cut.") for _ in items]
+        results = super().submit(items)
+        if self.cut_after:
+            self.cut_after -= 1
+            return [UnavailableError("The reply was lost.") for _ in items]
+        return results
+
+    def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
+        """Count; refuse while down."""
+        self.questions += 1
+        if self.down:
+            raise UnavailableError("Nobody answers.", next_step="Wait.")
+        return super().statuses(refs)
+
+
+@pytest.fixture
+def backend() -> Flaky:
+    """Jobs of five seconds that write one line."""
+    backend = Flaky.create(outcome=lambda _: Outcome(output=b"hello\n", seconds=5))
+    assert isinstance(backend, Flaky)
+    return backend
+
+
+@pytest.fixture
+def client(backend: Flaky, tmp_path: Path) -> Client:
+    """A client of that backend alone."""
+    return Client(Config(), backends={"memory": backend}, clock=backend.clock, state_dir=tmp_path)
