@@ -18,14 +18,15 @@ from gpujobs_local._processes import descendants, send, send_group
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gpujobs.logfiles import LogFile
     from gpujobs_local._cgroup import Group
     from gpujobs_local._outcome import Ending
+    from gpujobs_local._processes import Process
+
+_CLEAR_S = 0.1
+"""How often it is looked whether anything is left."""
 
 _LOOK_S = 2.0
 """How often the row is looked at without being told to: a client may be killed between note and signal."""
-
-_JOIN = 'echo $$ >"$0" || exit 126; exec "$@"'
 
 
 class Attempt:
@@ -67,14 +68,14 @@ class Attempt:
         envs: Sequence[Mapping[str, str]],
         workdir: Path,
         umask: int,
-        output: tuple[LogFile, LogFile | None],
+        output: tuple[Path, Path | None],
     ) -> Seen:
         """Start one process per environment, see them to their end, and tell what was seen.
 
         The first that fails decides, and ends the others.
         """
-        stdout = _open(output[0].path)
-        stderr = _open(output[1].path) if output[1] else stdout
+        stdout = _open(output[0])
+        stderr = _open(output[1]) if output[1] else stdout
         try:
             problem = _unusable(workdir) or _command.missing(argv, envs[0].get("PATH", ""), workdir)
             if problem is not None:
@@ -82,10 +83,11 @@ class Attempt:
             try:
                 for env in envs:
                     self._start(argv, env, workdir, umask, (stdout, stderr))
-            except OSError as e:
+            except (OSError, subprocess.SubprocessError) as e:
                 self._signal_all(signal.SIGKILL)
                 self._wait()
-                return _not_started(stderr, 126, f"{argv[0]}: {e.strerror}")
+                why = e.strerror if isinstance(e, OSError) else "its control group cannot be joined"
+                return _not_started(stderr, 126, f"{argv[0]}: {why}")
         finally:
             for fd in {stdout, stderr}:
                 os.close(fd)
@@ -95,11 +97,8 @@ class Attempt:
     def _start(
         self, argv: Sequence[str], env: Mapping[str, str], workdir: Path, umask: int, output: tuple[int, int]
     ) -> None:
-        words = list(argv)
-        if self._group is not None:
-            words = ["/bin/sh", "-c", _JOIN, str(self._group.path / "cgroup.procs"), *words]
         process = subprocess.Popen(
-            words,
+            list(argv),
             env=dict(env),
             cwd=workdir,
             umask=umask,
@@ -108,6 +107,8 @@ class Attempt:
             stderr=output[1],
             start_new_session=True,
             restore_signals=True,
+            # One thread, so this is safe; a shell in between would lose variables whose names it does not like.
+            preexec_fn=self._group.join if self._group is not None else None,  # noqa: PLW1509
         )
         self._running[process.pid] = process
 
@@ -146,13 +147,13 @@ class Attempt:
                 self._signal_all(signal.SIGKILL)
                 self._kill_at = now + 1.0  # again, for what was forked meanwhile
             return
-        why = self._why_now(now, arrived, look=look or CANCEL in arrived)
+        why = self._why_now(now, look=look or CANCEL in arrived)
         if why is not None:
             self._ended_by, self._limit = why
             self._begin_end()
 
-    def _why_now(self, now: float, arrived: set[int], *, look: bool) -> tuple[Ending, str] | None:
-        if signal.SIGTERM in arrived:
+    def _why_now(self, now: float, *, look: bool) -> tuple[Ending, str] | None:
+        if self._signals.shutdown:
             return "shutdown", ""
         if look and self._cancelled():
             return "cancel", ""
@@ -176,20 +177,21 @@ class Attempt:
         return Seen(status, self._ended_by, machine_oom=_machine_ooms() > self._ooms_before, limit=self._limit)
 
 
-def clear(grace: float, signals: Signals) -> None:
-    """End what an attempt left behind and wait until nothing descends from this process any more."""
-    left = descendants(os.getpid())
-    if not left:
-        _reap_all()
-        return
-    send(left, signal.SIGTERM)
-    kill_at = time.monotonic() + grace
-    while left:
-        if time.monotonic() >= kill_at:
+def clear(grace: float, signals: Signals, remnants: Callable[[], list[Process]]) -> None:
+    """End what an attempt left behind and wait until nothing descends from this process any more.
+
+    ``remnants`` finds what belongs to the task without descending from it: what ``exec`` started beside it.
+    """
+    kill_at: float | None = None
+    while left := [*descendants(os.getpid()), *remnants()]:
+        if kill_at is None:
+            send(left, signal.SIGTERM)
+            kill_at = time.monotonic() + grace
+        elif time.monotonic() >= kill_at:
             send(left, signal.SIGKILL)
-        signals.wait([time.monotonic() + 0.1])
+        signals.wait([time.monotonic() + _CLEAR_S])
         _reap_all()
-        left = descendants(os.getpid())
+    _reap_all()
 
 
 def _reap_all() -> None:
@@ -204,13 +206,14 @@ def _open(path: Path) -> int:
 
 
 def _unusable(workdir: Path) -> tuple[int, str] | None:
-    if not workdir.is_dir():
+    if not os.path.isdir(workdir):  # noqa: PTH112  # that of Path raises for a name that is too long
         return 126, f"{workdir}: the working directory does not exist"
     return None if os.access(workdir, os.X_OK) else (126, f"{workdir}: the working directory may not be entered")
 
 
 def _not_started(stderr: int, status: int, note: str) -> Seen:
-    os.write(stderr, f"gpujobs: {note}\n".encode(errors="surrogateescape"))
+    with suppress(OSError):  # a full disk; the status has the note as well
+        os.write(stderr, f"gpujobs: {note}\n".encode(errors="surrogateescape"))
     return Seen(status, note=note)
 
 

@@ -12,6 +12,7 @@ from gpujobs.errors import GpuJobsError, RejectedError
 from gpujobs.states import State
 from gpujobs_local import _records
 from gpujobs_local._events import CANCEL
+from gpujobs_local._locks import mark_of
 from gpujobs_local._looking import find, not_found
 from gpujobs_local._processes import SUPERVISOR, environment
 from gpujobs_local._recover import cancelled
@@ -33,11 +34,11 @@ def cancel(home: Home, refs: Sequence[Ref]) -> list[GpuJobsError | None]:
     running: list[sqlite3.Row] = []
     with home.store.write(durable=True) as db:
         found = find(db, [ref.id for ref in refs])
-        store_id = _records.meta(db, "id")
+        store_id = _records.meta(db, "id") or ""
         for entry in found.values():
             running += _cancel_tasks(db, entry)
     for task in running:
-        _tell(task["supervisor"], f"{store_id}/{task['job_id']}_{task['idx']}")
+        _tell(task["supervisor"], mark_of(store_id, task["job_id"], task["idx"]))
     return [None if ref.id in found else not_found(ref) for ref in refs]
 
 

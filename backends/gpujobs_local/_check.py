@@ -50,6 +50,7 @@ def _check(title: str, look: Callable[[], str]) -> Check:
 
 
 def _state_directory(home: Home) -> str:
+    home.store.make()
     with home.store.write():
         pass
     kind = network_type(home.directory) or "a local file system"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
-import socket
 from typing import TYPE_CHECKING, Any
 
 from gpujobs_local._gpus import environment as gpu_environment
@@ -108,17 +106,21 @@ def missing(argv: Sequence[str], path: str, workdir: Path) -> tuple[int, str] | 
     """(exit code as a shell's, sentence) where the program cannot be started; None where it is there."""
     program = argv[0]
     if "/" not in program:
-        return None if shutil.which(program, path=path) else (_NOT_FOUND, f"{program}: command not found")
+        places = [os.path.join(workdir, where, program) for where in path.split(":")]  # noqa: PTH118
+        there = any(os.access(p, os.X_OK) and not os.path.isdir(p) for p in places)  # noqa: PTH112
+        return None if there else (_NOT_FOUND, f"{program}: command not found")
     found = workdir / program
-    if not found.exists():
+    if not os.path.exists(found):  # noqa: PTH110  # that of Path raises for a name that is too long
         return _NOT_FOUND, f"{program}: no such file"
-    if found.is_dir() or not os.access(found, os.X_OK):
+    if os.path.isdir(found) or not os.access(found, os.X_OK):  # noqa: PTH112
         return _NOT_EXECUTABLE, f"{program}: not executable"
     return None
 
 
 def _free_port() -> int:
     """A port for the rendezvous of a job's processes: several jobs of this machine must not meet on one."""
+    import socket  # noqa: PLC0415  # costs as much as the rest of this file
+
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])

@@ -23,14 +23,15 @@ def verdict(db: sqlite3.Connection, job: Queued, now: float) -> Cause | bool:
         return Cause(
             Reason.START_TIMEOUT, "It could not start within its start_timeout.", "See capacity, or give it more time."
         )
-    for upstream in job.plan.get("after", ()):
+    for upstream in job.after:
         ended, well = upstream_end(db, upstream["id"])
         if not ended:
             return False
         if upstream["when"] == "ok" and not well:
+            what = "that did not" if well is False else "that was deleted, so it is not known whether it did"
             return Cause(
                 Reason.DEPENDENCY,
-                f"It was to run after {upstream['id']} ended well, and that did not.",
+                f"It was to run after {upstream['id']} ended well, and {what}.",
                 "Submit it again once that one has succeeded, or with after='any:...'.",
             )
     return True
@@ -42,10 +43,10 @@ def _touched(db: sqlite3.Connection, job_id: int) -> bool:
     return bool(row[0])
 
 
-def upstream_end(db: sqlite3.Connection, name: str) -> tuple[bool, bool]:
+def upstream_end(db: sqlite3.Connection, name: str) -> tuple[bool, bool | None]:
     """(whether an upstream job or element has ended, whether well).
 
-    One that was deleted has ended, and not well: how is not known.
+    One that was deleted has ended; how is not known: None.
     """
     job_id, _, idx = name.partition("_")
     states = {
@@ -55,7 +56,7 @@ def upstream_end(db: sqlite3.Connection, name: str) -> tuple[bool, bool]:
         )
     }
     ended = all(s != _records.STARTING and State(s).final for s in states)
-    return ended, states == {State.SUCCEEDED.value}
+    return ended, states == {State.SUCCEEDED.value} if states else None
 
 
 def waits_for(db: sqlite3.Connection, plan: dict[str, Any]) -> str | None:

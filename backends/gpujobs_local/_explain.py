@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from gpujobs.errors import ConfigError
 from gpujobs.reasons import Cause, Reason
 from gpujobs.results import Capacity, GpuCapacity
 from gpujobs_local import _dependencies, _records
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from gpujobs_local._gpus import Device
     from gpujobs_local._home import Home
+    from gpujobs_local._locks import Locks
     from gpujobs_local._settings import Settings
 
 
@@ -32,6 +34,7 @@ class Waits:
         self._busy = _records.supervised(db)
         self._home = home
         self._settings = settings
+        self._taken: set[str] | None = None
 
     def cause(self, job: sqlite3.Row) -> Cause:
         """Why the waiting tasks of a job wait."""
@@ -51,17 +54,35 @@ class Waits:
             return Cause(Reason.INSUFFICIENT_RESOURCES, "It waits for processors or memory.", "See `gpujobs ps`.")
         return Cause(Reason.QUEUED, "It is about to be started.")
 
+    def _held(self) -> set[str]:
+        """The GPUs that anybody holds, looked up once."""
+        if self._taken is None:
+            locks = open_locks(self._home, self._settings)
+            devices = look_at_machine(self._home, self._settings).devices
+            ours = {gpu for row in self._busy for gpu in json.loads(row["gpus"])}
+            self._taken = ours | {d.uuid for d in devices if d.uuid not in ours and _is_locked(locks, d.uuid)}
+        return self._taken
+
     def _gpu_cause(self, plan: dict[str, Any], visible: list[str] | None) -> Cause:
         demand = Demand.from_dict({**plan["gpus"], "visible": visible})
         machine = look_at_machine(self._home, self._settings)
         usable = {d.uuid for d in eligible(machine.devices, demand, machine.memory)}
-        held = {gpu for row in self._busy for gpu in json.loads(row["gpus"])} & usable
-        message = (
-            f"It needs {demand.gpus} GPU{'s' * (demand.gpus > 1)}; {len(usable) - len(held)} of {len(usable)} are free."
-        )
+        needs = f"It needs {demand.gpus} GPU{'s' * (demand.gpus > 1)}"
+        if len(usable) < demand.gpus:
+            message = f"{needs}, but this machine has {len(usable)} such by now."
+            return Cause(Reason.UNSCHEDULABLE, message, "Cancel it, or see `gpujobs capacity`.")
+        message = f"{needs}; {len(usable - self._held())} of {len(usable)} are free."
         return Cause(
             Reason.INSUFFICIENT_GPU, message, "It starts when enough are free and those before it have started."
         )
+
+
+def _is_locked(locks: Locks, gpu: str) -> bool:
+    """Whether it cannot be had; one whose lock cannot be used cannot."""
+    try:
+        return locks.in_use(gpu)
+    except ConfigError:
+        return True
 
 
 def ahead(db: sqlite3.Connection, job: sqlite3.Row) -> int:
@@ -82,7 +103,7 @@ def capacity(home: Home, settings: Settings) -> Capacity:
     busy = set(computing_on(d.uuid for d in devices)) if settings.simulated is None else set[str]()
     kinds: dict[tuple[str, int | None, str | None], list[bool]] = {}
     for device in devices:
-        free = device.uuid not in busy and not locks.in_use(device.uuid)
+        free = device.uuid not in busy and not _is_locked(locks, device.uuid)
         kinds.setdefault((device.name, device.memory, device.profile), []).append(free)
     notes = () if devices else ("No GPU was found on this machine.",)
     return Capacity(
@@ -108,7 +129,7 @@ def holders(db: sqlite3.Connection, home: Home, settings: Settings) -> list[str]
     real = settings.simulated is None
     computing = computing_on(d.uuid for d in machine.devices) if real else {}
     return [
-        _holder(d, by_gpu.get(d.uuid, []), locked=locks.in_use(d.uuid), pids=computing.get(d.uuid, []))
+        _holder(d, by_gpu.get(d.uuid, []), locked=_is_locked(locks, d.uuid), pids=computing.get(d.uuid, []))
         for d in machine.devices
         if not d.mig_parent
     ]
@@ -119,7 +140,7 @@ def _holder(device: Device, refs: Sequence[str], *, locked: bool, pids: Sequence
     if refs:
         return f"{name} is held by {', '.join(refs)}."
     if locked:
-        return f"{name} is held by a job of another user or state directory."
+        return f"{name} is held by a job of another user or state directory, or its lock cannot be used."
     if pids:
         return f"{name} is used by a process that gpujobs did not start: {', '.join(map(str, pids))}."
     return f"{name} is free."

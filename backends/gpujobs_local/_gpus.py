@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -85,17 +86,23 @@ def _probe() -> list[Device]:
     return found if found is not None else _by_smi()
 
 
-def _by_nvml() -> list[Device] | None:
-    """Through NVIDIA's library; None where it is not there or does not start."""
+def _started_nvml() -> Any:
+    """NVIDIA's library, untyped as it is, or None where it is not there or does not start."""
     try:
-        import pynvml  # noqa: PLC0415  # only where real GPUs are asked for
-
-        pynvml.nvmlInit()
+        library = importlib.import_module("pynvml")  # only where real GPUs are asked for
+        library.nvmlInit()
     except Exception:  # noqa: BLE001  # no driver, a mismatch, a broken library: nvidia-smi may know more
         return None
+    return library
+
+
+def _by_nvml() -> list[Device] | None:
+    """Through NVIDIA's library; None where it is not there or does not start."""
+    pynvml = _started_nvml()
+    if pynvml is None:
+        return None
     try:
-        nvml: Any = pynvml  # it comes without types
-        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
         return [device for index, handle in enumerate(handles) for device in _nvml_device(pynvml, handle, index)]
     except pynvml.NVMLError:
         return None
@@ -205,18 +212,14 @@ def visible(devices: Iterable[Device], setting: str | None) -> list[Device]:
 def computing_on(uuids: Iterable[str]) -> dict[str, list[int]]:
     """Which processes compute on which of these GPUs, as NVML says; nothing where it cannot be asked."""
     found: dict[str, list[int]] = {}
-    try:
-        import pynvml  # noqa: PLC0415
-
-        pynvml.nvmlInit()
-    except Exception:  # noqa: BLE001  # as above
+    pynvml = _started_nvml()
+    if pynvml is None:
         return found
     try:
         for uuid in uuids:
             with suppress(pynvml.NVMLError):
-                nvml: Any = pynvml  # it comes without types
-                handle = nvml.nvmlDeviceGetHandleByUUID(uuid)
-                pids = [int(p.pid) for p in nvml.nvmlDeviceGetComputeRunningProcesses(handle)]
+                handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+                pids = [int(p.pid) for p in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)]
                 if pids:
                     found[uuid] = pids
     finally:

@@ -22,8 +22,8 @@ class Home:
         keeper.lock            held by the keeper
         gpus.json              the GPUs found lately
         locks/                 the locks of pretended GPUs
+        private/17.json        values of secrets and inherited variables of job 17, until it ends
         jobs/17/files/         the files of job 17
-               /private.json   values of secrets and inherited variables, until it ends
                /0/lock         held by the supervisor of its task 0
                /0/0.log        what attempt 0 wrote
     """
@@ -51,7 +51,7 @@ class Home:
 
     def private(self, job_id: int) -> Path:
         """The values of its secrets and inherited variables."""
-        return self.job(job_id) / "private.json"
+        return self.directory / "private" / f"{job_id}.json"
 
     def ref(self, name: str) -> str:
         """The text of a ref."""

@@ -16,24 +16,53 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from gpujobs.errors import ConfigError
-from gpujobs_local._processes import boot_id, carrying
+from gpujobs_local._cgroup import members
+from gpujobs_local._flock import unlock
+from gpujobs_local._processes import boot_id, carrying, environment
 
+if TYPE_CHECKING:
+    from gpujobs_local._processes import Process
+
+_LONGEST_NOTE = 65536
 MARK = "GPUJOBS_HOLDER"
 """The environment variable that marks every process of a holder; unlike a ref it is unique on the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock: the ref for people, the mark for finding processes."""
+    """Who holds a lock: the ref for people, the mark and the control groups for finding processes."""
 
     ref: str
     mark: str
+    groups: str = ""
 
-    def marks(self) -> list[tuple[str, str]]:
-        """The environment entries by which a process of this holder is known."""
-        return [(MARK, self.mark), ("GPUJOBS_REF", self.ref)]
+    def processes(self) -> list[Process]:
+        """What of this holder lives."""
+        found = carrying([(MARK, self.mark), ("GPUJOBS_REF", self.ref)], members(self.groups))
+        # Another user's job may have the same ref; its mark is another.
+        own = self.mark.encode()
+        return [p for p in found if environment(p.pid).get(MARK.encode(), own) == own]
+
+    def dump(self) -> bytes:
+        """As it is noted in the lock file; it counts until the machine is restarted."""
+        return json.dumps({"boot": boot_id(), "ref": self.ref, "mark": self.mark, "groups": self.groups}).encode()
+
+    @classmethod
+    def load(cls, text: bytes) -> Holder | None:
+        """What a lock file notes, or None: anybody may write into it, so nothing is taken for granted."""
+        try:
+            entry = json.loads(text or b"{}")
+        except ValueError:
+            return None
+        if not isinstance(entry, dict):
+            return None
+        note = {name: value for name, value in cast("dict[str, object]", entry).items() if isinstance(value, str)}
+        if note.get("boot") != boot_id() or not note.get("ref") or not note.get("mark"):
+            return None
+        return cls(note["ref"], note["mark"], note.get("groups", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +73,22 @@ class Hold:
     files: tuple[int, ...]
 
     def close(self) -> None:
-        """Give up this process's copies."""
+        """Give up this process's copies; whoever inherited them holds on."""
         for fd in self.files:
             os.close(fd)
+
+    def release(self) -> None:
+        """Give it up for good: also copies that a fork of this process has by accident hold nothing any more."""
+        for fd in self.files:
+            unlock(fd)
 
 
 class Locks:
     """The locks in one directory."""
 
-    def __init__(self, directory: Path, shares: int) -> None:
+    def __init__(self, directory: Path, shares: int, *, parents: bool = True) -> None:
         self._dir = directory
+        self._parents = parents
         self._shares = shares
         self.left_behind: set[Holder] = set()
         """Holders found gone whose processes still live: they keep GPUs from being handed out."""
@@ -64,7 +99,7 @@ class Locks:
         if whole is None:
             return None
         if self._haunted(gpu, [None, *range(self._shares)]):
-            os.close(whole)
+            unlock(whole)
             return None
         _write(whole, holder)
         return Hold(gpu, (whole,))
@@ -81,11 +116,11 @@ class Locks:
                     break
                 fd = self._take(gpu, slot, fcntl.LOCK_EX)
                 if fd is not None and self._haunted(gpu, [slot]):
-                    os.close(fd)
+                    unlock(fd)
                 elif fd is not None:
                     taken.append(fd)
         if len(taken) <= count:
-            Hold(gpu, tuple(taken)).close()
+            Hold(gpu, tuple(taken)).release()
             return None
         for fd in taken[1:]:
             _write(fd, holder)
@@ -95,8 +130,16 @@ class Locks:
         """Whether anybody holds it or a share of it now; only looks."""
         fd = self._take(gpu, None, fcntl.LOCK_EX)
         if fd is not None:
-            os.close(fd)
+            unlock(fd)
         return fd is None
+
+    def check(self, gpu: str) -> None:
+        """See whether its lock could be used at all.
+
+        Raises:
+            ConfigError: It is a symbolic link, a directory, may not be opened...
+        """
+        os.close(self._open(self._path(gpu, None)))
 
     def forget(self, gpu: str) -> None:
         """Remove the lock of a GPU that is none (a trial)."""
@@ -140,7 +183,7 @@ class Locks:
 
     def _make_directory(self) -> None:
         with suppress(FileExistsError):
-            self._dir.mkdir(parents=True)
+            self._dir.mkdir(parents=self._parents)
             self._dir.chmod(0o1777)
         if self._dir.is_symlink() or not self._dir.is_dir():
             raise _unusable(self._dir, "is no directory of its own")
@@ -150,7 +193,7 @@ class Locks:
         found = False
         for slot in slots:
             holder = self._last_holder(self._path(gpu, slot))
-            if holder is not None and carrying(holder.marks()):
+            if holder is not None and holder.processes():
                 self.left_behind.add(holder)
                 found = True
         return found
@@ -161,12 +204,16 @@ class Locks:
         except OSError:
             return None
         try:
-            entry = json.loads(os.read(fd, 4096) or b"{}")
-        except (OSError, ValueError):
+            return Holder.load(os.read(fd, _LONGEST_NOTE))
+        except OSError:
             return None
         finally:
             os.close(fd)
-        return Holder(entry["ref"], entry["mark"]) if entry.get("boot") == boot_id() else None
+
+
+def mark_of(store_id: str, job_id: int, idx: int) -> str:
+    """What marks the processes of a task, unique on this machine."""
+    return f"{store_id}/{job_id}_{idx}"
 
 
 def lock_directory(named: str | None) -> Path:
@@ -186,7 +233,7 @@ def left_in_order(files: list[int]) -> None:
 
 def _write(fd: int, holder: Holder) -> None:
     os.ftruncate(fd, 0)
-    os.pwrite(fd, json.dumps({"ref": holder.ref, "mark": holder.mark, "boot": boot_id()}).encode(), 0)
+    os.pwrite(fd, holder.dump(), 0)
 
 
 def _shared(path: Path) -> bool:

@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gpujobs.errors import NotFoundError
+from gpujobs.errors import NotFoundError, UnavailableError
 from gpujobs.states import State, Status
 from gpujobs_local import _explain, _machine, _output, _records, _status
+from gpujobs_local._flock import is_locked
 from gpujobs_local._output import Which
-from gpujobs_local._schedule import is_locked
 
 if TYPE_CHECKING:
     import sqlite3
@@ -116,6 +116,13 @@ class Reader:
         if not self._home.store.exists():
             return True
         deadline = time.monotonic() + timeout
+        try:
+            return self._wait_change(refs, deadline)
+        except UnavailableError:
+            time.sleep(max(0.0, deadline - time.monotonic()))
+            return False
+
+    def _wait_change(self, refs: Sequence[Ref], deadline: float) -> bool:
         ids = sorted({int(m[1]) for ref in refs if (m := _ID.fullmatch(ref.id))})
         with self._home.store.watch() as db:
             seen, first = _records.changes(db), _signature(db, ids)

@@ -47,5 +47,17 @@ def name() -> str:
 def locks(home: Home, settings: Settings) -> Locks:
     """The locks of its GPUs: machine-wide for real ones, the target's own for pretended ones."""
     if settings.simulated is not None:
-        return Locks(home.directory / "locks", settings.shares)
+        return Locks(home.directory / "locks", settings.shares, parents=False)
     return Locks(lock_directory(settings.lock_dir), settings.shares)
+
+
+def check_locks(home: Home, settings: Settings) -> None:
+    """See whether the locks of its GPUs can be used.
+
+    Raises:
+        ConfigError: One is a symbolic link, or cannot be opened; the message names it.
+    """
+    there = locks(home, settings)
+    for device in _gpus.find(settings, home.gpu_cache):
+        if not device.mig_parent:
+            there.check(device.uuid)

@@ -46,7 +46,8 @@ class Demand:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Demand:
         """From what ``to_dict`` gave, through JSON or not."""
-        values: dict[str, Any] = {k: tuple(v) if v.__class__ is list else v for k, v in data.items()}
+        lists = {name: tuple(data[name]) for name in ("types", "visible") if data.get(name) is not None}
+        values: dict[str, Any] = {**data, **lists}
         return cls(**values)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gpujobs.logfiles import LogFile
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from gpujobs.logfiles import LogFile
     from gpujobs_local._home import Home
 
 
@@ -23,7 +22,18 @@ class Which(NamedTuple):
 
 
 def files(home: Home, plan: Mapping[str, Any], workdir: Path, which: Which) -> tuple[LogFile, LogFile | None]:
-    """(the file for stdout, or for both; the file for stderr where it is kept apart).
+    """(the file for stdout, or for both; the file for stderr where it is kept apart)."""
+    from gpujobs.logfiles import LogFile  # noqa: PLC0415  # a supervisor needs the paths only
+
+    out, err = paths(home, plan, workdir, which)
+    if err is None:
+        return LogFile(out, which.idx, which.attempt), None
+    stdout = LogFile(out, which.idx, which.attempt, "stdout")
+    return stdout, LogFile(err, which.idx, which.attempt, "stderr")
+
+
+def paths(home: Home, plan: Mapping[str, Any], workdir: Path, which: Which) -> tuple[Path, Path | None]:
+    """Where they lie.
 
     ``output`` and ``error`` are patterns as Slurm's: ``%j`` the job's id, ``%A`` and ``%a`` an array's id and the
     element's index, ``%x`` the name, ``%%`` a percent sign. Later attempts get ``.1``, ``.2``... appended.
@@ -31,13 +41,10 @@ def files(home: Home, plan: Mapping[str, Any], workdir: Path, which: Which) -> t
     """
     job_id, idx, attempt = which
     directory = home.task(job_id, idx)
-    apart = "error" in plan
     out = _path(plan, "output", workdir, which) or directory / f"{attempt}.log"
-    stdout = LogFile(out, idx, attempt, "stdout" if apart else None)
-    if not apart:
-        return stdout, None
-    err = _path(plan, "error", workdir, which) or directory / f"{attempt}.err"
-    return stdout, LogFile(err, idx, attempt, "stderr")
+    if "error" not in plan:
+        return out, None
+    return out, _path(plan, "error", workdir, which) or directory / f"{attempt}.err"
 
 
 def _path(plan: Mapping[str, Any], field: str, workdir: Path, which: Which) -> Path | None:

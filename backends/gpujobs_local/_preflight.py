@@ -136,7 +136,8 @@ def _check_words(spec: GpuJob) -> PreflightError | None:
 
 
 def _check_workdir(spec: GpuJob) -> PreflightError | None:
-    if spec.workdir is None or Path(spec.workdir).expanduser().is_dir():
+    # Those of Path raise where ~ names nobody or a name is too long.
+    if spec.workdir is None or os.path.isdir(os.path.expanduser(spec.workdir)):  # noqa: PTH111, PTH112
         return None
     return PreflightError(
         f"workdir: {spec.workdir!r} is no directory of this machine.", next_step="Make it, or correct the path."

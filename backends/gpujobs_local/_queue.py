@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gpujobs_local._gpus import Device
-    from gpujobs_local._match import Machine
+    from gpujobs_local._match import Demand, Machine
     from gpujobs_local._records import Queued
 
 
@@ -33,11 +33,15 @@ class Turn:
     """GPUs that a job further ahead waits for: whoever comes later must do without them."""
     cpus_wanted: bool = False
     memory_wanted: bool = False
+    known: dict[Demand, Sequence[Device]] = field(default_factory=dict["Demand", "Sequence[Device]"])
+    """What each demand could use: in a long queue many ask alike."""
 
     def candidates(self, job: Queued) -> Sequence[Device] | None:
-        """The GPUs to try for the next task of a job, or None where it must wait; then nobody passes it."""
+        """The GPUs to try for the next task of a job, or None where it must wait; then what it could use is kept."""
         fits = self._fits(job)
-        devices = eligible(self.machine.devices, job.demand, self.machine.memory) if job.demand.count else []
+        devices = self._eligible(job.demand)
+        if len(devices) < job.demand.gpus:
+            return None  # a GPU is gone since it was taken: it holds up nobody
         open_ = [d for d in devices if d.uuid not in self.reserved]
         if not fits or len(open_) < job.demand.gpus:
             self.wait(job)
@@ -47,7 +51,7 @@ class Turn:
     def wait(self, job: Queued) -> None:
         """A job waits: all it could use is kept for it."""
         if job.demand.count:
-            self.reserved.update(d.uuid for d in eligible(self.machine.devices, job.demand, self.machine.memory))
+            self.reserved.update(d.uuid for d in self._eligible(job.demand))
         self.cpus_wanted = self.cpus_wanted or job.cpus > 0
         self.memory_wanted = self.memory_wanted or job.memory > 0
 
@@ -56,6 +60,13 @@ class Turn:
         self.cpus -= job.cpus
         self.memory -= job.memory
         self.slots -= 1
+
+    def _eligible(self, demand: Demand) -> Sequence[Device]:
+        if not demand.count:
+            return ()
+        if demand not in self.known:
+            self.known[demand] = eligible(self.machine.devices, demand, self.machine.memory)
+        return self.known[demand]
 
     def _fits(self, job: Queued) -> bool:
         if self.slots <= 0:

@@ -7,6 +7,7 @@ moves it out of STARTING and RUNNING; nothing moves it out of a final state.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from gpujobs_local._match import Demand
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gpujobs.reasons import Cause
     from gpujobs.states import State
@@ -40,7 +41,7 @@ class Queued:
     is_array: bool
     deadline_at: float | None
     start_by: float | None
-    plan: dict[str, Any]
+    after: Sequence[Mapping[str, Any]] = ()
 
     def name_of(self, idx: int) -> str:
         """The id of one of its tasks, as refs have it."""
@@ -49,7 +50,8 @@ class Queued:
 
 def workdir(plan: Mapping[str, Any], context: Mapping[str, Any]) -> Path:
     """Where a job runs: its ``workdir``, seen from where it was submitted."""
-    return Path(context["cwd"], Path(plan.get("workdir", ".")).expanduser())
+    # That of Path raises where ~ names nobody.
+    return Path(context["cwd"], os.path.expanduser(plan.get("workdir", ".")))  # noqa: PTH111
 
 
 def changes(db: sqlite3.Connection) -> int:
@@ -94,14 +96,15 @@ def insert(
     size = plan.get("array")
     deadline, start_timeout = plan.get("deadline"), plan.get("start_timeout")
     cursor = db.execute(
-        "INSERT INTO jobs (key, spec_hash, name, labels, plan, context, size, is_array, parallelism, priority,"
-        " submitted_at, deadline_at, start_by) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO jobs (key, spec_hash, name, labels, plan, wants, context, size, is_array, parallelism, priority,"
+        " submitted_at, deadline_at, start_by) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [
             plan["key"],
             spec_hash,
             plan.get("name", ""),
             json.dumps(plan.get("labels", {})),
             text,
+            _wants(plan, context),
             json.dumps(context),
             size or 1,
             size is not None,
@@ -120,26 +123,30 @@ def insert(
 def queued(db: sqlite3.Connection) -> Iterator[Queued]:
     """The jobs with waiting tasks: higher priority first, then first come first served."""
     rows = db.execute(
-        "SELECT j.*, (SELECT count(*) FROM tasks t WHERE t.job_id = j.id AND t.state IN ('STARTING','RUNNING')) active"
+        "SELECT id, wants, parallelism, is_array, deadline_at, start_by,"
+        " (SELECT count(*) FROM tasks t WHERE t.job_id = j.id AND t.state IN ('STARTING','RUNNING')) active"
         " FROM jobs j WHERE j.id IN (SELECT DISTINCT job_id FROM tasks WHERE state = 'PENDING')"
         " ORDER BY j.priority DESC, j.id"
     ).fetchall()
-    for row in rows:
-        plan: dict[str, Any] = json.loads(row["plan"])
-        visible = json.loads(row["context"]).get("visible")
-        demand = Demand.from_dict({**plan.get("gpus", {}), "visible": visible})
-        yield Queued(
-            row["id"],
-            demand,
-            plan.get("cpus", 0.0),
-            plan.get("memory", 0),
-            row["active"],
-            row["parallelism"],
-            bool(row["is_array"]),
-            row["deadline_at"],
-            row["start_by"],
-            plan,
-        )
+    known: dict[str, tuple[Any, ...]] = {}
+    for number, text, parallelism, is_array, deadline_at, start_by, active in rows:
+        if text not in known:
+            wants = json.loads(text)
+            demand = Demand.from_dict(wants["gpus"])
+            known[text] = (demand, wants["cpus"], wants["memory"], wants["after"])
+        demand, cpus, memory, after = known[text]
+        yield Queued(number, demand, cpus, memory, active, parallelism, bool(is_array), deadline_at, start_by, after)
+
+
+def _wants(plan: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    return json.dumps(
+        {
+            "gpus": {**plan.get("gpus", {}), "visible": context.get("visible")},
+            "cpus": plan.get("cpus", 0.0),
+            "memory": plan.get("memory", 0),
+            "after": plan.get("after", []),
+        }
+    )
 
 
 def waiting(db: sqlite3.Connection, job_id: int) -> list[int]:
@@ -166,15 +173,24 @@ def any_open(db: sqlite3.Connection) -> bool:
     return bool(row[0])
 
 
-def to_starting(db: sqlite3.Connection, job_id: int, idx: int, gpus: list[str]) -> int | None:
-    """PENDING to STARTING; the launch number of the supervisor to start, or None where it waits no more."""
+def next_limit(db: sqlite3.Connection, now: float) -> float:
+    """When the next deadline or start_timeout of a waiting job passes; infinity where there is none."""
+    row = db.execute(
+        "WITH waiting AS (SELECT * FROM jobs WHERE id IN (SELECT job_id FROM tasks WHERE state = 'PENDING'))"
+        " SELECT min(at) FROM (SELECT deadline_at at FROM waiting UNION ALL SELECT start_by FROM waiting) WHERE at > ?",
+        [now],
+    ).fetchone()
+    return float("inf") if row[0] is None else float(row[0])
+
+
+def to_starting(db: sqlite3.Connection, job_id: int, idx: int, gpus: list[str]) -> bool:
+    """PENDING to STARTING, for one more launch; False where it waits no more."""
     changed = db.execute(
         "UPDATE tasks SET state = 'STARTING', launch = launch + 1, gpus = ?, supervisor = NULL"
         " WHERE job_id = ? AND idx = ? AND state = 'PENDING' AND cancel = 0",
         [json.dumps(gpus), job_id, idx],
     ).rowcount
-    row = task(db, job_id, idx)
-    return int(row["launch"]) if changed and row is not None else None
+    return bool(changed)
 
 
 def to_pending(db: sqlite3.Connection, job_id: int, idx: int, launch: int, *, next_attempt: bool = False) -> None:

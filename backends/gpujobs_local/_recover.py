@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from gpujobs.reasons import Cause, Reason
 from gpujobs.states import State
 from gpujobs_local import _records
-from gpujobs_local._locks import MARK, Holder
-from gpujobs_local._processes import boot_id, carrying, send
+from gpujobs_local._cgroup import members, prefix, remove_all
+from gpujobs_local._flock import is_locked
+from gpujobs_local._locks import MARK, Holder, mark_of
+from gpujobs_local._processes import Process, boot_id, carrying, send
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,18 +33,18 @@ def plan_of(row: sqlite3.Row) -> dict[str, Any]:
 
 def recover(home: Home, store_id: str) -> None:
     """Settle every task whose supervisor is gone. Only inside a pass: nobody else starts supervisors meanwhile."""
-    from gpujobs_local._schedule import is_locked  # noqa: PLC0415  # which runs this in each of its passes
-
     with home.store.read() as db:
         rows = _records.supervised(db)
     for row in rows:
         if not is_locked(home.task(row["job_id"], row["idx"]) / "lock"):
-            _recover_task(home, row, f"{store_id}/{row['job_id']}_{row['idx']}")
+            _recover_task(home, row, mark_of(store_id, row["job_id"], row["idx"]))
 
 
 def _recover_task(home: Home, seen: sqlite3.Row, mark: str) -> None:
     now = time.time()
-    processes = carrying([(MARK, mark)])
+    processes = remnants(mark)
+    if not processes:
+        remove_all(prefix(mark))
     with home.store.write(durable=True) as db:
         row = _records.task(db, seen["job_id"], seen["idx"])
         if row is None or (row["state"], row["launch"]) != (seen["state"], seen["launch"]):
@@ -98,6 +100,11 @@ def _took_down(
         _records.end(db, row, verdict[0], now=now, cause=verdict[1])
 
 
+def remnants(mark: str) -> list[Process]:
+    """What lives of a task, but for its supervisor."""
+    return carrying([(MARK, mark)], members(prefix(mark)))
+
+
 def cancelled() -> Cause:
     """Why a cancelled task is in its state."""
     return Cause(Reason.CANCELLED, "It was cancelled.")
@@ -108,8 +115,6 @@ def end_left_behind(home: Home, store_id: str, holders: Iterable[Holder]) -> Non
 
     Only a supervisor that was killed after the end of its task leaves such; those of other users are not ours to end.
     """
-    from gpujobs_local._schedule import is_locked  # noqa: PLC0415  # as above
-
     for holder in holders:
         store, _, name = holder.mark.partition("/")
         job_id, _, idx = name.partition("_")
@@ -118,4 +123,4 @@ def end_left_behind(home: Home, store_id: str, holders: Iterable[Holder]) -> Non
         with home.store.read() as db:
             row = _records.task(db, int(job_id), int(idx))
         if row is None or (row["state"] != _records.STARTING and State(row["state"]).final):
-            send(carrying([(MARK, holder.mark)]), signal.SIGKILL)
+            send(remnants(holder.mark), signal.SIGKILL)

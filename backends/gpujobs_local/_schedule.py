@@ -7,16 +7,17 @@ the supervisor's end, so a STARTING task whose lock is free never ran and goes b
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from gpujobs.errors import ConfigError
 from gpujobs.reasons import Cause
-from gpujobs_local import _dependencies, _records, _recover
+from gpujobs_local import _dependencies, _private, _records, _recover
+from gpujobs_local._cgroup import prefix
+from gpujobs_local._flock import locked, try_lock, unlock
 from gpujobs_local._gpus import computing_on
-from gpujobs_local._locks import Hold, Holder, Locks
+from gpujobs_local._locks import Hold, Holder, Locks, mark_of
 from gpujobs_local._machine import locks as open_locks
 from gpujobs_local._machine import machine as look_at_machine
 from gpujobs_local._machine import most_running
@@ -25,20 +26,21 @@ from gpujobs_local._settings import Settings
 from gpujobs_local._spawn import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
-    from pathlib import Path
+    import sqlite3
+    from collections.abc import Iterator, Sequence
 
     from gpujobs_local._gpus import Device
     from gpujobs_local._home import Home
-    from gpujobs_local._match import Machine
+    from gpujobs_local._match import Demand, Machine
     from gpujobs_local._records import Queued
 
 
 def run_pass(home: Home) -> None:
     """One pass, and a keeper where something is still to be looked after. Blocks while another pass runs."""
-    with _locked(home.directory / "schedule.lock"):
-        _Pass(home).run()
-    ensure_keeper(home)
+    with home.store.translated():
+        with locked(home.directory / "schedule.lock"):
+            _Pass(home).run()
+        ensure_keeper(home)
 
 
 def ensure_keeper(home: Home) -> None:
@@ -46,14 +48,17 @@ def ensure_keeper(home: Home) -> None:
     with home.store.read() as db:
         if not _records.any_open(db):
             return
-    fd = try_lock(home.directory / "keeper.lock")
+    with home.store.translated():
+        fd = try_lock(home.directory / "keeper.lock")
     if fd is None:
         return
+    log = home.directory / "keeper.log"
     try:
-        log = home.directory / "keeper.log"
         spawn("_keeper", [str(home.directory), home.target, str(fd)], mark="keeper", pass_fds=[fd], log=log)
-    finally:
-        os.close(fd)
+    except BaseException:
+        unlock(fd)
+        raise
+    os.close(fd)
 
 
 class _Pass:
@@ -62,6 +67,7 @@ class _Pass:
         with home.store.read() as db:
             self._settings = Settings.load(_records.meta(db, "settings") or "{}")
             self._store_id = _records.meta(db, "id") or ""
+        self._busy: dict[str, bool] = {}
 
     def run(self) -> None:
         _recover.recover(self._home, self._store_id)
@@ -73,8 +79,11 @@ class _Pass:
             if isinstance(verdict, Cause):
                 _dependencies.fail_waiting(self._home, job.id, verdict, now)
         ready = [job for job, verdict in queue if verdict is True]
-        if not ready:
-            return
+        if ready:
+            self._start(ready, busy)
+        _private.forget(self._home)
+
+    def _start(self, ready: Sequence[Queued], busy: Sequence[sqlite3.Row]) -> None:
         machine = look_at_machine(self._home, self._settings, gpus=any(job.demand.count for job in ready))
         used = [_recover.plan_of(row) for row in busy]
         turn = Turn(
@@ -112,94 +121,65 @@ class _Pass:
     def _hold(self, job: Queued, idx: int, devices: Sequence[Device], locks: Locks) -> list[Hold] | None:
         """Lock as many GPUs as one task wants, or none."""
         wanted = job.demand.gpus
-        busy = self._busy(devices, job) if wanted else set[str]()
-        holder = Holder(self._home.ref(job.name_of(idx)), self.mark(job.id, idx))
+        mark = mark_of(self._store_id, job.id, idx)
+        holder = Holder(self._home.ref(job.name_of(idx)), mark, prefix(mark) if wanted else "")
         holds: list[Hold] = []
         for device in devices:
             if len(holds) == wanted:
                 break
-            if device.uuid in busy:
-                continue
-            if job.demand.shared:
-                shares = job.demand.count if job.demand.sharing == "shard" else 1
-                hold = locks.share(device.uuid, holder, shares)
-            else:
-                hold = locks.exclusive(device.uuid, holder)
+            hold = self._hold_one(device.uuid, job.demand, holder, locks)
             if hold is not None:
                 holds.append(hold)
         if len(holds) < wanted:
             for hold in holds:
-                hold.close()
+                hold.release()
             return None
         return holds
 
-    def _busy(self, devices: Sequence[Device], job: Queued) -> set[str]:
-        """GPUs on which somebody computes without holding the lock; to share one is to accept that."""
-        if self._settings.simulated is not None or not self._settings.wait_for_busy or job.demand.shared:
-            return set()
-        return set(computing_on(d.uuid for d in devices))
+    def _hold_one(self, gpu: str, demand: Demand, holder: Holder, locks: Locks) -> Hold | None:
+        try:
+            if demand.shared:
+                return locks.share(gpu, holder, demand.count if demand.sharing == "shard" else 1)
+            hold = locks.exclusive(gpu, holder)
+        except ConfigError as e:  # one broken lock must not keep everybody from the other GPUs
+            import logging  # noqa: PLC0415  # seldom needed, and every supervisor would wait for it
 
-    def mark(self, job_id: int, idx: int) -> str:
-        """What marks the processes of a task, unique on this machine."""
-        return f"{self._store_id}/{job_id}_{idx}"
+            logging.getLogger(__name__).warning("%s", e)
+            return None
+        if hold is not None and self._is_busy(gpu):
+            hold.release()
+            return None
+        return hold
+
+    def _is_busy(self, gpu: str) -> bool:
+        """Whether somebody computes there without holding the lock; to share a GPU is to accept that."""
+        if self._settings.simulated is not None or not self._settings.wait_for_busy:
+            return False
+        if gpu not in self._busy:
+            self._busy[gpu] = bool(computing_on([gpu]))
+        return self._busy[gpu]
 
     def _launch(self, job: Queued, idx: int, holds: list[Hold], devices: Sequence[Device]) -> bool:
         directory = self._home.task(job.id, idx)
         lock = try_lock(directory / "lock")
+        handed_over = False
         try:
             if lock is None:  # its last supervisor is not quite gone
                 return False
             gpus = [hold.gpu for hold in holds]
             with self._home.store.write() as db:
-                launch = _records.to_starting(db, job.id, idx, gpus)
-            if launch is None:
-                return False
-            files = [fd for hold in holds for fd in hold.files]
-            held = ",".join(f"{d.index}:{d.uuid}:{d.profile or ''}" for d in devices if d.uuid in gpus)
-            args = [self._home.directory, self._home.target, job.id, idx, launch, lock, held, *files]
-            mark = self.mark(job.id, idx)
-            log = directory / "supervisor.log"
-            spawn("_supervisor", [str(a) for a in args], mark=mark, pass_fds=[lock, *files], log=log)
-            return True
+                started = _records.to_starting(db, job.id, idx, gpus)
+            if started:
+                files = [fd for hold in holds for fd in hold.files]
+                held = ",".join(f"{d.index}:{d.uuid}:{d.profile or ''}" for d in devices if d.uuid in gpus)
+                args = [self._home.directory, self._home.target, job.id, idx, lock, held, *files]
+                mark = mark_of(self._store_id, job.id, idx)
+                log = directory / "supervisor.log"
+                spawn("_supervisor", [str(a) for a in args], mark=mark, pass_fds=[lock, *files], log=log)
+                handed_over = True
+            return handed_over
         finally:
             if lock is not None:
-                os.close(lock)
+                (os.close if handed_over else unlock)(lock)
             for hold in holds:
-                hold.close()
-
-
-def try_lock(path: Path) -> int | None:
-    """An open file with its ``flock``, or None while somebody else has it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd
-
-
-def is_locked(path: Path) -> bool:
-    """Whether somebody holds the ``flock``; only looks, and does not get into a taker's way for long."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
-@contextmanager
-def _locked(path: Path) -> Generator[None]:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+                (hold.close if handed_over else hold.release)()

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from gpujobs.errors import ConfigError, GpuJobsError, RejectedError, UnavailableError
 
@@ -32,6 +32,7 @@ CREATE TABLE jobs (
     name TEXT NOT NULL,
     labels TEXT NOT NULL,
     plan TEXT NOT NULL,         -- what render() gives
+    wants TEXT NOT NULL,        -- what of both decides when it may start; the same text for all jobs that ask alike
     context TEXT NOT NULL,      -- what the submitting process was like: umask, visible GPUs
     size INTEGER NOT NULL,      -- elements; 1 for a plain job
     is_array INTEGER NOT NULL,
@@ -84,14 +85,14 @@ class Store:
     @contextmanager
     def read(self) -> Generator[sqlite3.Connection]:
         """One consistent look."""
-        with self._translated(), self._connection() as db:
+        with self.translated(reading=True), self._connection() as db:
             db.execute("BEGIN")
             yield db
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Generator[sqlite3.Connection]:
         """All or nothing, one writer at a time; ``durable`` also survives a power cut."""
-        with self._translated(), self._connection() as db:
+        with self.translated(), self._connection() as db:
             if durable:
                 db.execute("PRAGMA synchronous = FULL")
             db.execute("BEGIN IMMEDIATE")
@@ -105,15 +106,20 @@ class Store:
     @contextmanager
     def watch(self) -> Generator[sqlite3.Connection]:
         """A connection to ask again and again; every question sees what is there then."""
-        with self._translated(), self._connection() as db:
+        with self.translated(reading=True), self._connection() as db:
             yield db
+
+    def make(self) -> None:
+        """See to it that the record file is there. Nothing else makes one: a removed state directory stays removed."""
+        if not self.path.exists():
+            with self.translated():
+                self._create()
 
     @contextmanager
     def _connection(self) -> Generator[sqlite3.Connection]:
-        if not self.path.exists():
-            self._create()
         # One thread at a time uses it, but a generator may be closed by another than the one that opened it.
-        db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        address = f"file:{quote(os.fsencode(self.path))}?mode=rw"
+        db = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             db.row_factory = sqlite3.Row
             self._check_version(db)
@@ -146,7 +152,7 @@ class Store:
             try:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {SCHEMA};COMMIT;")
-                db.execute("INSERT INTO meta VALUES ('id', ?)", [secrets.token_hex(8)])
+                db.execute("INSERT INTO meta VALUES ('id', ?)", [os.urandom(8).hex()])
             finally:
                 db.close()
             new.chmod(0o600)
@@ -155,7 +161,13 @@ class Store:
             os.close(lock)
 
     @contextmanager
-    def _translated(self) -> Generator[None]:
+    def translated(self, *, reading: bool = False) -> Generator[None]:
+        """What goes wrong in here with the file or its directory is told as one of our own errors.
+
+        Raises:
+            UnavailableError: Others use it for long; or, when reading, there is no room even for that: it may pass.
+            RejectedError: Anything else.
+        """
         try:
             yield
         except GpuJobsError:  # some are OSErrors too
@@ -167,7 +179,8 @@ class Store:
                     f"The record file {self.path} is in use by others for more than {_BUSY_S:g} s.",
                     next_step="Try again.",
                 ) from e
-            raise RejectedError(
+            kind = UnavailableError if reading and _is_full(text) else RejectedError
+            raise kind(
                 f"The record file {self.path} cannot be used: {text}.", next_step=_mend(text, self.directory)
             ) from e
         except OSError as e:
@@ -179,8 +192,12 @@ class Store:
 
 def _mend(text: str, directory: Path) -> str:
     lower = text.lower()
-    if "full" in lower or "no space" in lower or "disk i/o" in lower:
+    if _is_full(text):
         return f"Make room on the file system of {directory}, or name another GPUJOBS_STATE_DIR."
     if "readonly" in lower or "unable to open" in lower or "denied" in lower or "read-only" in lower:
         return f"Check who owns {directory} and may write it, or name another GPUJOBS_STATE_DIR."
     return f"Move {directory} away, or name another GPUJOBS_STATE_DIR."
+
+
+def _is_full(text: str) -> bool:
+    return any(word in text.lower() for word in ("full", "no space", "disk i/o"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import shutil
 import time
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpujobs.environment import inherited
-from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError
+from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError, RejectedError
 from gpujobs.refs import Ref
-from gpujobs_local import _gpus, _plan, _records
+from gpujobs_local import _gpus, _plan, _private, _records
 from gpujobs_local._command import base_path
+from gpujobs_local._looking import find
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,34 +25,67 @@ if TYPE_CHECKING:
     from gpujobs_local._home import Home
     from gpujobs_local._settings import Settings
 
+_AT_ONCE = 250
+_NAME_ERRORS = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+
 
 def submit(home: Home, target: Target, settings: Settings, items: Sequence[Submission]) -> list[Submitted]:
     """Take each once; the caller runs a pass afterwards."""
     results: list[Submitted] = []
-    context = _context(home, settings)
-    for item in items:
+    taking = _Taking(home, target, _context(home, settings))
+    for start in range(0, len(items), _AT_ONCE):
+        part = items[start : start + _AT_ONCE]
         try:
-            results.append(_submit(home, target, settings, item, context))
-        except GpuJobsError as e:
-            results.append(e)
+            with home.store.write(durable=True) as db:
+                _records.set_meta(db, "settings", settings.dump())
+                results += [taking.take(db, item) for item in part]
+        except GpuJobsError as e:  # none of them was written down
+            del results[start:]
+            results += [e for _ in part]
     return results
 
 
-def _submit(home: Home, target: Target, settings: Settings, item: Submission, context: dict[str, Any]) -> Ref:
-    plan = _plan.plan(item, target)
-    private = {
-        "secrets": {s.name: s.reveal() for s in item.spec.secrets},
-        "inherited": inherited(item.spec.inherit_env, base_path()),
-    }
-    with home.store.write(durable=True) as db:
-        _records.set_meta(db, "settings", settings.dump())
+class _Taking:
+    """Writes submissions down, each wholly or not at all, many in one transaction."""
+
+    def __init__(self, home: Home, target: Target, context: dict[str, Any]) -> None:
+        self._home = home
+        self._target = target
+        self._context = context
+
+    def take(self, db: sqlite3.Connection, item: Submission) -> Submitted:
+        """The ref of one, or why it was refused."""
+        db.execute("SAVEPOINT item")
+        try:
+            ref = self._take(db, item)
+        except GpuJobsError as e:
+            db.execute("ROLLBACK TO item")
+            return e
+        finally:
+            if db.in_transaction:  # a full disk ends it
+                db.execute("RELEASE item")
+        return ref
+
+    def _take(self, db: sqlite3.Connection, item: Submission) -> Ref:
+        home, name = self._home, self._target.name
+        plan = _plan.plan(item, self._target)
+        private = {
+            "secrets": {s.name: s.reveal() for s in item.spec.secrets},
+            "inherited": inherited(item.spec.inherit_env, base_path()),
+        }
         known = _records.by_key(db, item.key)
         if known is not None:
-            return _known(known, item, target.name)
-        _check_upstream(db, plan, target.name)
-        job_id = _records.insert(db, plan, _plan.text(plan), spec_hash=item.spec_hash, context=context, now=time.time())
-        _write_files(home, job_id, item, private)
-    return Ref("local", target.name, str(job_id))
+            return _known(known, item, name)
+        _check_upstream(db, plan, name)
+        text = _plan.text(plan)
+        job_id = _records.insert(db, plan, text, spec_hash=item.spec_hash, context=self._context, now=time.time())
+        try:
+            _write_files(home, job_id, item, private)
+        except BaseException:
+            shutil.rmtree(home.job(job_id), ignore_errors=True)  # no room: do not keep what little there is
+            home.private(job_id).unlink(missing_ok=True)
+            raise
+        return Ref("local", name, str(job_id))
 
 
 def _known(row: sqlite3.Row, item: Submission, target: str) -> Ref:
@@ -66,9 +100,7 @@ def _known(row: sqlite3.Row, item: Submission, target: str) -> Ref:
 
 def _check_upstream(db: sqlite3.Connection, plan: dict[str, Any], target: str) -> None:
     for upstream in plan.get("after", ()):
-        job_id, _, idx = upstream["id"].partition("_")
-        known = job_id.isdigit() and (not idx or idx.isdigit())
-        if not known or _records.task(db, int(job_id), int(idx or 0)) is None:
+        if not find(db, [upstream["id"]]):
             raise NotFoundError(
                 f"after: there is no local://{target}/{upstream['id']}.",
                 next_step="`gpujobs ps --all` shows what there is.",
@@ -84,15 +116,23 @@ def _write_files(home: Home, job_id: int, item: Submission, private: dict[str, A
     files.mkdir(mode=0o700, parents=True)
     directory.chmod(0o700)
     for name, content in item.spec.files.items():
-        path = files / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        _write_file(files / name, name, content)
     if item.spec.script is not None:
         (directory / "script").write_text(item.spec.script, encoding="utf-8", newline="")
-    if any(private.values()):
-        fd = os.open(home.private(job_id), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump(private, file)
+    _private.keep(home, job_id, private)
+
+
+def _write_file(path: Path, name: str, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as e:
+        if e.errno not in _NAME_ERRORS:
+            raise
+        raise RejectedError(
+            f"files: {name!r} cannot be written: {e.strerror}.",
+            next_step="Give it another name; one file cannot be a directory of another.",
+        ) from e
 
 
 def _context(home: Home, settings: Settings) -> dict[str, Any]:

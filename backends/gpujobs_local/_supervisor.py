@@ -7,24 +7,26 @@ import json
 import os
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpujobs.errors import GpuJobsError
+from gpujobs.reasons import Cause, Reason
 from gpujobs.states import State
-from gpujobs_local import _command, _output, _records
+from gpujobs_local import _command, _output, _private, _records
 from gpujobs_local._attempt import Attempt, clear
-from gpujobs_local._cgroup import Group
+from gpujobs_local._cgroup import Group, leave, prefix, remove_all
 from gpujobs_local._events import Signals
+from gpujobs_local._flock import unlock
 from gpujobs_local._gpus import Device
 from gpujobs_local._home import Home
-from gpujobs_local._locks import left_in_order
+from gpujobs_local._locks import left_in_order, mark_of
 from gpujobs_local._outcome import Outcome, judge
 from gpujobs_local._output import Which
 from gpujobs_local._processes import boot_id
-from gpujobs_local._recover import cancelled
+from gpujobs_local._recover import cancelled, remnants
 from gpujobs_local._schedule import run_pass
+from gpujobs_local._spawn import close_strangers, note
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,26 +39,28 @@ _AGAIN_S = 0.5
 
 
 def main() -> None:
-    """``_supervisor DIRECTORY TARGET JOB IDX LAUNCH LOCK GPUS FILES...``.
+    """``_supervisor DIRECTORY TARGET JOB IDX LOCK GPUS FILES...``.
 
     ``LOCK`` and ``FILES`` are numbers of open files: the task's lock and those of its GPUs. ``GPUS`` names these:
     ``INDEX:UUID:PROFILE``, with commas between.
     """
-    directory, target, job_id, idx, _launch, lock, held, *files = sys.argv[1:]
+    directory, target, job_id, idx, lock, held, *files = sys.argv[1:]
     open_files = [int(fd) for fd in files]
+    close_strangers([int(lock), *open_files])
     for fd in (int(lock), *open_files):
         os.set_inheritable(fd, False)
     # Orphans of the job come to us instead of to init, so that nothing of it outlives us unseen.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    leave()
     home = Home(Path(directory), target)
     signals = Signals()
     supervisor = _Supervisor(home, int(job_id), int(idx), _devices(held), signals)
     supervisor.run()
     left_in_order(open_files)
-    for fd in open_files:
-        os.close(fd)
-    os.close(int(lock))
-    run_pass(home)
+    for fd in (*open_files, int(lock)):
+        unlock(fd)
+    if home.store.exists() and not signals.shutdown:
+        run_pass(home)
 
 
 def _devices(held: str) -> list[Device]:
@@ -74,13 +78,13 @@ class _Supervisor:
         self._signals = signals
         with home.store.read() as db:
             task, job = _records.task(db, job_id, idx), _records.job(db, job_id)
-            store_id = _records.meta(db, "id")
+            store_id = _records.meta(db, "id") or ""
         if task is None or job is None:
             raise SystemExit(f"There is no task {job_id}_{idx}.")
         self._task, self._job = task, job
         self._plan: dict[str, Any] = json.loads(job["plan"])
         self._context: dict[str, Any] = json.loads(job["context"])
-        self._mark = f"{store_id}/{job_id}_{idx}"
+        self._mark = mark_of(store_id, job_id, idx)
         self._ref = home.ref(f"{job_id}_{idx}" if job["is_array"] else str(job_id))
         self._workdir = _records.workdir(self._plan, self._context)
 
@@ -89,15 +93,18 @@ class _Supervisor:
         if not self._begin():
             return
         attempt = int(self._task["attempt"])
-        left = int(self._plan.get("retries", 0)) - attempt
-        while True:
-            outcome = self._attempt(attempt)
-            if not (outcome.again and left > 0 and self._next_attempt()):
+        retries = int(self._plan.get("retries", 0))
+        while (outcome := self._attempt(attempt)).again and attempt < retries:
+            if not self._next_attempt():
+                outcome = Outcome(State.CANCELLED, cancelled(), outcome.exit_code, outcome.signal)
                 break
-            attempt, left = attempt + 1, left - 1
-        self._insist(lambda db: self._end(db, outcome))
-        clear(self._grace, self._signals)
-        self._forget_private()
+            attempt += 1
+        if self._signals.shutdown and self._plan.get("requeue"):
+            self._clear()
+            self._insist(self._requeue)
+        else:
+            self._insist(lambda db: self._end(db, outcome))
+            self._clear()
 
     @property
     def _grace(self) -> float:
@@ -117,9 +124,10 @@ class _Supervisor:
         return self._insist(begin)
 
     def _attempt(self, attempt: int) -> Outcome:
-        group = self._group(attempt)
+        group = Group.create(f"{Path(prefix(self._mark)).name}{attempt}", self._plan.get("memory"))
+        if group is None and "memory" in self._plan:
+            return _not_limited()
         started = time.monotonic()
-        Which(self._job["id"], self._task["idx"], attempt)
         try:
             run = Attempt(
                 self._signals, cancelled=self._cancelled, ends=self._ends(started), grace=self._grace, group=group
@@ -129,20 +137,18 @@ class _Supervisor:
                 self._environments(attempt),
                 self._workdir,
                 int(self._context.get("umask", 0o022)),
-                _output.files(
+                _output.paths(
                     self._home, self._plan, self._workdir, Which(self._job["id"], self._task["idx"], attempt)
                 ),
             )
             return judge(seen)
         except OSError as e:
             return _output_failed(e)
-        finally:
-            if group is not None:
-                group.remove()
 
-    def _group(self, attempt: int) -> Group | None:
-        name = f"{self._mark.replace('/', '-')}-{attempt}"
-        return Group.create(name, self._plan.get("memory"))
+    def _clear(self) -> None:
+        """Leave nothing of an attempt behind."""
+        clear(self._grace, self._signals, lambda: remnants(self._mark))
+        remove_all(prefix(self._mark))
 
     def _ends(self, started: float) -> list[tuple[Ending, float, str]]:
         ends: list[tuple[Ending, float, str]] = []
@@ -154,9 +160,7 @@ class _Supervisor:
         return ends
 
     def _environments(self, attempt: int) -> list[dict[str, str]]:
-        private: dict[str, dict[str, str]] = {}
-        with suppress(FileNotFoundError):
-            private = json.loads(self._home.private(self._job["id"]).read_text())
+        private = _private.read(self._home, self._job["id"])
         shared = _command.environment(self._plan, private, self._devices)
         files = self._home.job(self._job["id"]) / "files"
         return [
@@ -174,7 +178,7 @@ class _Supervisor:
         ]
 
     def _next_attempt(self) -> bool:
-        clear(self._grace, self._signals)
+        self._clear()
         task = self._task
         return self._insist(lambda db: _records.next_attempt(db, task["job_id"], task["idx"], task["launch"]))
 
@@ -188,6 +192,11 @@ class _Supervisor:
             exit_code=outcome.exit_code,
             signal=outcome.signal,
         )
+
+    def _requeue(self, db: sqlite3.Connection) -> bool:
+        task = self._task
+        _records.to_pending(db, task["job_id"], task["idx"], task["launch"], next_attempt=True)
+        return True
 
     def _cancelled(self) -> bool:
         try:
@@ -208,19 +217,19 @@ class _Supervisor:
                     return change(db)
             except GpuJobsError as e:
                 if not self._home.store.exists():
-                    raise SystemExit(f"The record file is gone: {e}") from e
-                print(time.strftime("%FT%T"), e, flush=True)  # noqa: T201  # into supervisor.log
+                    return False  # removed by its owner: nobody is to be told any more
+                note(e)
                 time.sleep(_AGAIN_S)
 
-    def _forget_private(self) -> None:
-        with suppress(GpuJobsError), self._home.store.read() as db:
-            if _records.all_ended(db, self._job["id"]):
-                self._home.private(self._job["id"]).unlink(missing_ok=True)
+
+def _not_limited() -> Outcome:
+    cause = Cause(
+        Reason.LAUNCH_FAILED, "Its memory cannot be limited here: no control group can be made.", "Leave memory out."
+    )
+    return Outcome(State.FAILED, cause)
 
 
 def _output_failed(error: OSError) -> Outcome:
-    from gpujobs.reasons import Cause, Reason  # noqa: PLC0415  # only here
-
     cause = Cause(
         Reason.LAUNCH_FAILED,
         f"Its output file {error.filename} cannot be opened: {error.strerror}.",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, ClassVar
 
-from gpujobs.errors import ConfigError
+from gpujobs.errors import ConfigError, GpuJobsError
 from gpujobs.logfiles import read_logs
 from gpujobs.reasons import Reason
 from gpujobs.refs import Ref
@@ -21,15 +22,16 @@ from gpujobs_local._submit import submit, visible_gpus
 from gpujobs_local.options import LocalOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pydantic import BaseModel
 
     from gpujobs.backend import JobQuery, LogQuery, Runtime, Submission, Submitted, Target
-    from gpujobs.errors import GpuJobsError
     from gpujobs.results import Capacity, Check, ExecResult, LogLine, ReplicaStatus
     from gpujobs.specs import GpuJob, GpuService
     from gpujobs.states import Status
+
+_log = logging.getLogger(__name__)
 
 
 class LocalBackend:
@@ -54,16 +56,23 @@ class LocalBackend:
         return _plan.text(_plan.plan(item, self._target))
 
     def submit(self, items: Sequence[Submission], /) -> list[Submitted]:
-        """Write each down once, and start what can start.
-
-        Raises:
-            ConfigError: The state directory lies on a network file system.
-        """
-        self._refuse_network()
+        """Write each down once, and start what can start."""
+        try:
+            self._refuse_network()
+            self._home.store.make()
+        except GpuJobsError as e:
+            return [e for _ in items]
         results = submit(self._home, self._target, self._settings, items)
         if any(isinstance(r, Ref) for r in results):
-            run_pass(self._home)
+            self._bring_on(run_pass)
         return results
+
+    def _bring_on(self, how: Callable[[Home], None]) -> None:
+        """What is written down stays so, whether or not it can be brought on just now: the next look tries again."""
+        try:
+            how(self._home)
+        except GpuJobsError as e:
+            _log.warning("%s", e)
 
     def _refuse_network(self) -> None:
         kind = network_type(self._home.directory)
@@ -75,8 +84,15 @@ class LocalBackend:
             )
 
     def preflight(self, specs: Sequence[GpuJob | GpuService], /) -> list[GpuJobsError | None]:
-        """What this machine could never run, and what it could."""
-        visible = visible_gpus(self._home, self._settings) if any(s.gpus for s in specs) else None
+        """What this machine could never run, and what it could.
+
+        Raises:
+            ConfigError: The lock of a GPU is a symbolic link, or cannot be opened.
+        """
+        wants_gpus = any(s.gpus for s in specs)
+        if wants_gpus and self._settings.simulated is None:
+            _machine.check_locks(self._home, self._settings)
+        visible = visible_gpus(self._home, self._settings) if wants_gpus else None
         return [self._preflight(spec, visible) for spec in specs]
 
     def _preflight(self, spec: GpuJob | GpuService, visible: tuple[str, ...] | None) -> GpuJobsError | None:
@@ -94,10 +110,10 @@ class LocalBackend:
         if not open_:
             return statuses
         if self._reader.dead(open_):
-            run_pass(self._home)
+            self._bring_on(run_pass)
             return self._reader.statuses(refs)
         if any(s.state is State.PENDING for s in statuses):
-            ensure_keeper(self._home)
+            self._bring_on(ensure_keeper)
         return statuses
 
     def jobs(self, query: JobQuery, /) -> list[Status]:
@@ -122,7 +138,7 @@ class LocalBackend:
         """End them and keep their records."""
         errors = _changing.cancel(self._home, refs)
         if self._home.store.exists():
-            run_pass(self._home)
+            self._bring_on(run_pass)
         return errors
 
     def delete(self, refs: Sequence[Ref], /) -> list[GpuJobsError | None]:
