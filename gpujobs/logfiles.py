@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gpujobs.backend import LogQuery
 
-__all__ = ["LOCAL_FILES", "Files", "LineSplitter", "LogFile", "LogTail", "Piece", "read_logs", "tail_offset"]
+__all__ = ["Files", "LineSplitter", "LogFile", "LogTail", "Piece", "read_logs", "tail_offset"]
 
 LONGEST_LINE = 16 * 1024 * 1024
 """Bytes after which a line without an end is given in pieces, so that memory stays bounded."""

@@ -119,7 +119,7 @@ def _offers(nodes: Sequence[Node], kind: str) -> str:
             if gres.kind == kind:
                 found.setdefault((gres.type, gres.count), []).append(node.name)
     return ", ".join(
-        f"{count} {type_ or kind} on {names[0]}" + (f" and {len(names) - 1} more nodes" if len(names) > 1 else "")
+        f"{count} {type_ or kind} on {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
         for (type_, count), names in found.items()
     )
 
