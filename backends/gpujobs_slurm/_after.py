@@ -32,8 +32,13 @@ class Dependency:
 NO_DEPENDENCY = Dependency()
 
 
-def depend(after: Sequence[After], target: str, statuses: Callable[[Sequence[Ref]], list[Status]]) -> Dependency:
-    """What to wait for, given how the upstream jobs stand now.
+def depend(
+    after: Sequence[After],
+    target: str,
+    statuses: Callable[[Sequence[Ref]], list[Status]],
+    running: Callable[[Ref], str],
+) -> Dependency:
+    """What to wait for, given how the upstream jobs stand now; ``running`` gives the Slurm job behind a ref.
 
     Raises:
         UnsupportedError: An upstream is on another target.
@@ -53,7 +58,7 @@ def depend(after: Sequence[After], target: str, statuses: Callable[[Sequence[Ref
         if status.state is State.UNKNOWN:
             raise UnavailableError(f"after: it cannot be asked how {status.ref} stands.")
         if not status.final:
-            parts.append(f"after{wish.when}:{status.ref.id}")
+            parts.append(f"after{wish.when}:{running(status.ref)}")
         elif wish.when == "ok" and not status.succeeded:
             return Dependency(never=f"{status.ref} ended {status.state}")
     return Dependency(",".join(parts))

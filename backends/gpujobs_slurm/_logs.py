@@ -89,6 +89,16 @@ class LogReader:
             )
         return Record(found["records"][name]), part[1]
 
+    def _list(self, record: Record, query: LogQuery) -> list[list[Any]] | None:
+        """The files there are; None where a follower cannot look now."""
+        try:
+            return self._transport.call("log_files", self._root(), record.name) or []
+        except UnavailableError:
+            if not query.follow:
+                raise
+            self._clock.sleep(_LISTING_S)
+            return None
+
     def _finder(
         self, record: Record, index: int | None, query: LogQuery, remote: RemoteFiles | None
     ) -> Callable[[], list[LogFile]]:
@@ -106,12 +116,8 @@ class LogReader:
                 and not query.ended()
             ):
                 return looked[-1][1]
-            try:
-                listed: list[list[Any]] = self._transport.call("log_files", self._root(), record.name) or []
-            except UnavailableError:
-                if not query.follow:
-                    raise
-                self._clock.sleep(_LISTING_S)
+            listed = self._list(record, query)
+            if listed is None:
                 return looked[-1][1] if looked else []
             files = [f for f in (_file(e, record, index, nodes) for e in listed if e[4] != "slurm") if f]
             if not files and (not query.follow or query.ended()):

@@ -17,7 +17,7 @@ from gpujobs_slurm._ends import End
 from gpujobs_slurm._errors import command_error, refusal, text_of
 from gpujobs_slurm._names import record_name
 from gpujobs_slurm._orders import Orders, bulk_files, shape, single_files
-from gpujobs_slurm._record import Record, Settled
+from gpujobs_slurm._record import Record, Settled, split_id
 from gpujobs_slurm._rows import TIMES, parse_squeue, squeue_named
 from gpujobs_slurm._script import Order, ranges, render_script
 from gpujobs_slurm._transport import file_error
@@ -64,7 +64,16 @@ class Sender:
 
     def dependency(self, item: Submission) -> Dependency:
         """What a job is to wait for."""
-        return depend(item.spec.after, self._target.name, self._statuses) if item.spec.kind == "job" else NO_DEPENDENCY
+        if item.spec.kind != "job":
+            return NO_DEPENDENCY
+        return depend(item.spec.after, self._target.name, self._statuses, self._running)
+
+    def _running(self, ref: Ref) -> str:
+        """The Slurm job that runs a ref: of two that were sent, not the one that will stand down."""
+        parent, index = split_id(ref.id) or (ref.id, None)
+        found = self._transport.call("read_ids", self.orders().root, [parent])
+        record = found["records"].get(found["of"].get(parent))
+        return (Record(record).owner(index) if record else None) or ref.id
 
     def submit(self, items: Sequence[Submission]) -> list[Submitted]:
         """One ref or error per item, in order."""

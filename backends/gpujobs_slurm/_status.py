@@ -155,7 +155,6 @@ def array_of(ref: Ref, parts: Sequence[Status], record: Record | None) -> Status
     """The sum of an array's elements."""
     name, labels = described(record, None, None)
     states = [p.state for p in parts]
-    counts = [p.replicas for p in parts]
     state = _sum_state(states)
     times = [p.started_at for p in parts if p.started_at]
     ends = [p.ended_at for p in parts if p.ended_at]
@@ -172,13 +171,7 @@ def array_of(ref: Ref, parts: Sequence[Status], record: Record | None) -> Status
         exit_code=(0 if state is State.SUCCEEDED else worst.exit_code if worst and state is State.FAILED else None),
         signal=worst.signal if worst and state is State.FAILED else None,
         attempt=max((p.attempt for p in parts), default=0),
-        replicas=Replicas(
-            sum(c.wanted for c in counts),
-            0,
-            sum(c.running for c in counts),
-            sum(c.succeeded for c in counts),
-            sum(c.failed for c in counts),
-        ),
+        replicas=_sum_counts([p.replicas for p in parts]),
         nodes=tuple(dict.fromkeys(n for p in parts for n in p.nodes)),
         submitted_at=min((p.submitted_at for p in parts if p.submitted_at), default=None),
         started_at=min(times, default=None),
@@ -186,6 +179,16 @@ def array_of(ref: Ref, parts: Sequence[Status], record: Record | None) -> Status
         native=Native("+".join(sorted({p.native.state for p in parts if p.native.state}))),
         labels=labels or (parts[0].labels if parts else {}),
         expected_end=max((p.expected_end for p in parts if p.expected_end), default=None),
+    )
+
+
+def _sum_counts(counts: Sequence[Replicas]) -> Replicas:
+    return Replicas(
+        sum(c.wanted for c in counts),
+        0,
+        sum(c.running for c in counts),
+        sum(c.succeeded for c in counts),
+        sum(c.failed for c in counts),
     )
 
 

@@ -244,6 +244,23 @@ def test_a_job_that_stood_down_answers_for_the_one_that_runs(
     assert job.status().succeeded
 
 
+def test_after_waits_for_the_one_that_runs(client: Client, stand_ins: StandIns, tmp_path: Path) -> None:
+    """Not for the one of two that stands down; what ended well is waited for no more, what failed never comes."""
+    stand_ins("sbatch", SBATCH)
+    first = client.submit(["true"])
+    (record_of(tmp_path, "1") / "owner").symlink_to("55")
+    stand_ins("squeue", "#!/bin/sh\necho '55|RUNNING|None|n1|0|1|2|N/A|0:0|x||'\n")
+    client.submit(GpuJob(command=["true"], after=[first.ref]))
+    assert "#SBATCH --dependency=afterok:55\n" in (tmp_path / "script.2").read_text()
+
+    stand_ins("squeue", "#!/bin/sh\necho '55|FAILED|N|n1|0|1|2|3|9:0|x||'\n")
+    never = client.submit(GpuJob(command=["false"], after=[first.ref])).status()
+    client.submit(GpuJob(command=["true", "2"], after=[f"any:{first.ref}"]))
+    assert "#SBATCH --hold\n" in (tmp_path / "script.3").read_text()
+    assert (never.state, never.reason and never.reason.code.value) == (State.CANCELLED, "dependency")
+    assert "--dependency" not in (tmp_path / "script.4").read_text()
+
+
 def test_every_element_answers_for_whatever_runs_it(client: Client, stand_ins: StandIns, tmp_path: Path) -> None:
     """Of two arrays that were sent for one key, each may run some elements."""
     stand_ins("sbatch", SBATCH)
