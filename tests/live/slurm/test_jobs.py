@@ -130,6 +130,7 @@ def test_an_output_of_ones_own_is_read_too(client: Client, cluster: Cluster) -> 
     spec = GpuJob(
         command=["sh", "-c", "echo out $GPUJOBS_ARRAY_INDEX; echo err >&2"],
         array=2,
+        workdir="/tmp",
         output=f"{directory}/%A-%a.out",
         error=f"{directory}/%A-%a.err",
     )
