@@ -1,0 +1,165 @@
+"""Exactly once: one name per key, children before the release, and a crash between any two calls leaves nothing behind.
+
+The main object is made first, asleep where it needs children; the children are made owned by it; then it is woken. What
+a crash leaves is an object that holds nothing, and submitting again with the same key completes it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError, UnavailableError
+from gpujobs_kubernetes._api import COLLECTIONS, JOBS, path
+from gpujobs_kubernetes._errors import AlreadyExistsError, ModifiedError
+from gpujobs_kubernetes._lookup import ours
+from gpujobs_kubernetes._names import AFTER, HOLD, KEY, REPLICAS, SPEC, Place, ref_to
+from gpujobs_kubernetes._yaml import dump
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gpujobs.backend import Clock, Submission, Submitted
+    from gpujobs.refs import Ref
+    from gpujobs_kubernetes._api import Api, Table
+    from gpujobs_kubernetes._manifests import Objects
+
+_STRICT = {"fieldValidation": "Strict"}
+_GONE_S = 60.0
+_LOOK_S = 0.2
+_AT_ONCE = 16
+
+
+def submit_all(
+    items: Sequence[Submission], send: Callable[[Submission], Ref], *, at_once: int = _AT_ONCE
+) -> list[Submitted]:
+    """Send all, a few at a time over pooled connections; one refused loses none of the others."""
+
+    def one(item: Submission) -> Submitted:
+        try:
+            return send(item)
+        except GpuJobsError as e:
+            return e
+
+    if len(items) == 1:
+        return [one(items[0])]
+    with ThreadPoolExecutor(max_workers=max(1, min(at_once, len(items))), thread_name_prefix="gpujobs-submit") as pool:
+        return list(pool.map(one, items))
+
+
+class Sender:
+    """Sends one submission's objects."""
+
+    def __init__(self, api: Api, clock: Clock, target: str) -> None:
+        self._api = api
+        self._clock = clock
+        self._target = target
+
+    def send(self, item: Submission, objects: Objects) -> Ref:
+        """Make the object, or find the one that this key made before.
+
+        Raises:
+            ConflictError: The name is taken by another workload. UnavailableError: It is not known what became of it.
+        """
+        main = objects.main
+        meta = main["metadata"]
+        where = COLLECTIONS[main["kind"]]
+        found = self._create(item, main, where)
+        held = (found["metadata"].get("annotations") or {}).get(HOLD)
+        if held == "children":
+            self._complete(objects, found, where)
+        return ref_to("kubernetes", self._target, Place(meta["namespace"], item.spec.kind, meta["name"]))
+
+    def _create(self, item: Submission, main: Table, where: str) -> Table:
+        namespace, name = main["metadata"]["namespace"], main["metadata"]["name"]
+        end = self._clock.monotonic() + _GONE_S
+        while True:
+            try:
+                return self._api.post(path(where, namespace), dump(main), query=_STRICT)
+            except AlreadyExistsError:
+                pass
+            try:
+                found = self._api.get(path(where, namespace, name))
+            except NotFoundError:
+                continue  # it went between the two questions
+            if "deletionTimestamp" not in found["metadata"]:
+                return _same(item, found, f"{main['kind']} {namespace}/{name}")
+            if self._clock.monotonic() >= end:
+                raise UnavailableError(f"The former {main['kind']} {namespace}/{name} is still being deleted.")
+            self._clock.sleep(_LOOK_S)
+
+    def _complete(self, objects: Objects, found: Table, where: str) -> None:
+        """Make the children and wake the object; every step may have been done before, by us or by another."""
+        meta = found["metadata"]
+        for child in objects.children:
+            self.adopt(child, found)
+        notes: dict[str, Any] = meta.get("annotations") or {}
+        if where == JOBS:
+            waits = AFTER in notes
+            patch: Table = {"metadata": {"annotations": {HOLD: "after" if waits else None}}}
+            if not waits:
+                patch["spec"] = {"suspend": False}
+        else:
+            patch = {"metadata": {"annotations": {HOLD: None, REPLICAS: None}}}
+            patch["spec"] = {"replicas": int(notes.get(REPLICAS) or objects.main["spec"].get("replicas") or 1)}
+        # With the version: an object that was cancelled, or woken and changed, meanwhile is left alone.
+        patch["metadata"]["resourceVersion"] = meta["resourceVersion"]
+        try:
+            self._api.patch(path(where, meta["namespace"], meta["name"]), patch)
+        except ModifiedError:
+            now = self._api.get(path(where, meta["namespace"], meta["name"]))
+            if (now["metadata"].get("annotations") or {}).get(HOLD) == "children":
+                self._complete(objects, now, where)
+
+    def adopt(self, child: Table, owner: Table) -> None:
+        """Make a child that goes when its owner goes; one of a former owner is waited for."""
+        meta = owner["metadata"]
+        reference = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": meta["name"], "uid": meta["uid"]}
+        owned = {**child, "metadata": {**child["metadata"], "ownerReferences": [{**reference, "controller": True}]}}
+        where = COLLECTIONS[child["kind"]]
+        namespace, name = meta["namespace"], child["metadata"]["name"]
+        end = self._clock.monotonic() + _GONE_S
+        while True:
+            try:
+                self._api.post(path(where, namespace), dump(owned), query=_STRICT)
+            except AlreadyExistsError:
+                pass
+            else:
+                return
+            try:
+                there = self._api.get(path(where, namespace, name))
+            except NotFoundError:
+                continue
+            owners = there["metadata"].get("ownerReferences") or []
+            if any(o.get("uid") == meta["uid"] for o in owners):
+                return
+            if not owners:
+                raise ConflictError(
+                    f"There is a {child['kind']} {namespace}/{name} already, which gpujobs did not make.",
+                    next_step="Give the workload another name.",
+                )
+            if self._clock.monotonic() >= end:
+                raise UnavailableError(f"The former {child['kind']} {namespace}/{name} is still being deleted.")
+            self._clock.sleep(_LOOK_S)
+
+
+def _same(item: Submission, found: Table, what: str) -> Table:
+    """The object, if it is what this submission would make.
+
+    Raises:
+        ConflictError: It is another's.
+    """
+    notes = found["metadata"].get("annotations") or {}
+    if not ours(found) or KEY not in notes:
+        raise ConflictError(
+            f"There is a {what} already, which gpujobs did not make.", next_step="Give the workload another name."
+        )
+    if notes[KEY] != item.key or notes.get(SPEC) != item.spec_hash:
+        kind = "key" if item.spec.kind == "job" else "name"
+        raise ConflictError(
+            f"The {kind} {item.key!r} belongs to {what}, which is another workload.",
+            next_step="Give another one, or delete that one first."
+            if kind == "key"
+            else "Roll the new definition out with update(), or delete that one first.",
+        )
+    return found
