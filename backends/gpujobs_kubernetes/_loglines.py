@@ -65,6 +65,8 @@ class Cursor:
     source: Source
     stamp: bytes = b""
     same: int = 0
+    cut: bool = False
+    """Whether the last connection ended without having ended by itself."""
     _rest: bytes = b""
     _skip: int | None = None
     _stamps: Stamps = field(default_factory=Stamps)
