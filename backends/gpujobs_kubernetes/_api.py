@@ -120,6 +120,14 @@ class Api:
         again = "resourceVersion" not in body.get("metadata", {})
         return self._json("PATCH", where, None, json.dumps(body).encode(), MERGE, patient=again)
 
+    def put(self, where: str, body: Table) -> Table:
+        """Replace an object; the resourceVersion in it keeps others' changes from being lost.
+
+        Raises:
+            ModifiedError: The object changed since.
+        """
+        return self._json("PUT", where, None, json.dumps(body).encode(), JSON)
+
     def delete(self, where: str, body: Table | None = None) -> Table:
         """DELETE; an object that is gone already is a NotFoundError."""
         return self._json("DELETE", where, None, json.dumps(body or {}).encode(), JSON, patient=True)

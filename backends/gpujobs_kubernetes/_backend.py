@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from gpujobs.errors import GpuJobsError
 from gpujobs_kubernetes import _cancel
-from gpujobs_kubernetes._reading import Reading
+from gpujobs_kubernetes._running import Running
 from gpujobs_kubernetes._options import KubernetesOptions
 from gpujobs_kubernetes._submit import Sender, submit_all
 from gpujobs_kubernetes._yaml import dump_all
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 8
 
 
-class KubernetesBackend(Reading):
+class KubernetesBackend(Running):
     """The backend of ``backend = "kubernetes"`` targets."""
 
     name: ClassVar[str] = "kubernetes"

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Look = Callable[[bool], "list[tuple[Source, PodView]]"] if TYPE_CHECKING else Any
 MOST_STREAMS = 64
 _BATCHES = 64
-_LOOK_S = 1.0
 _TICK_S = 0.1
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
@@ -195,6 +194,10 @@ class Follower:
                     self._put(reader, cursor.finish())
         except GpuJobsError as e:
             return e
+        except (AttributeError, ValueError):
+            # What http.client raises when its socket is closed under it, at the end of following.
+            if not self._stop.is_set():
+                raise
         return None
 
     def _put(self, reader: _Reader, lines: Sequence[LogLine]) -> None:

@@ -39,7 +39,7 @@ def service_status(ref: Ref, view: ServiceView, pods: Sequence[PodView], *, now:
             wanted=view.wanted,
             ready=view.ready,
             running=sum(p.running for p in staying),
-            failed=sum(p.phase == "Failed" for p in pods),
+            failed=sum(p.phase == "Failed" and not p.deleting for p in pods),
             outdated=outdated,
         ),
         nodes=tuple(sorted({p.node for p in staying if p.node})),

@@ -167,6 +167,10 @@ class Watcher:
                 break
             except GpuJobsError:
                 self._lose(stream)
+            except (AttributeError, ValueError):
+                # What http.client raises when its socket is closed under it, by close().
+                if not stream.stop:
+                    raise
             if not stream.live:
                 self._clock.sleep(_PAUSE_S)
         self._lose(stream)
