@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from gpujobs.errors import GpuJobsError
 from gpujobs_kubernetes import _cancel
-from gpujobs_kubernetes._running import Running
+from gpujobs_kubernetes._inspecting import Inspecting
 from gpujobs_kubernetes._options import KubernetesOptions
 from gpujobs_kubernetes._submit import Sender, submit_all
 from gpujobs_kubernetes._yaml import dump_all
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     from gpujobs.backend import Runtime, Submission, Submitted, Target
     from gpujobs.refs import Ref
+    from gpujobs.specs import GpuJob, GpuService
     from gpujobs_kubernetes._names import Place
 
 _AT_ONCE = 8
 
 
-class KubernetesBackend(Running):
+class KubernetesBackend(Inspecting):
     """The backend of ``backend = "kubernetes"`` targets."""
 
     name: ClassVar[str] = "kubernetes"
@@ -55,14 +56,23 @@ class KubernetesBackend(Running):
         """Remove finished jobs and services, with all that belongs to them."""
         return self._each(refs, lambda place: _cancel.delete(self._api, place))
 
+    @classmethod
+    def read_native(cls, text: str, /, *, path: str) -> tuple[GpuJob | GpuService, tuple[str, ...]]:
+        """The workload of a manifest: one Job, Pod, or Deployment with its Service; and what it could not express.
+
+        Raises:
+            SpecError: The text is no such manifest.
+        """
+        from gpujobs_kubernetes._import import read  # noqa: PLC0415  # needs yaml, which nothing else here does
+
+        return read(text, path=path)
+
     def close(self) -> None:
         """End the watches and let go of connections."""
         self._watcher.close()
         self._api.close()
 
-    def _each(
-        self, refs: Sequence[Ref], change: Callable[[Place], GpuJobsError | None]
-    ) -> list[GpuJobsError | None]:
+    def _each(self, refs: Sequence[Ref], change: Callable[[Place], GpuJobsError | None]) -> list[GpuJobsError | None]:
         def one(ref: Ref) -> GpuJobsError | None:
             try:
                 place = self._place(ref)

@@ -49,9 +49,7 @@ class BackendBase:
     def _objects(self, item: Submission, *, reveal: bool) -> Objects:
         """What a submission becomes; with ``reveal`` with the secrets' values."""
         secrets = {s.name: s.reveal() if reveal else f"<secret {s.name}>" for s in item.spec.secrets}
-        return objects(
-            item, self._site(gpus=item.spec.gpus is not None), inherited=_inherited(item), secrets=secrets
-        )
+        return objects(item, self._site(gpus=item.spec.gpus is not None), inherited=_inherited(item), secrets=secrets)
 
     def _place(self, ref: Ref) -> Place:
         """Where the object of a ref is.

@@ -119,7 +119,9 @@ def _load_kubeconfig(options: KubernetesOptions, configuration: Any) -> tuple[st
     try:
         config.load_kube_config(files, context=context["name"], client_configuration=configuration)
     except config.ConfigException as e:
-        raise ConfigError(f"The context {context['name']!r} of {files} is not usable: {e}.", next_step="Mend it.") from e
+        raise ConfigError(
+            f"The context {context['name']!r} of {files} is not usable: {e}.", next_step="Mend it."
+        ) from e
     except OSError as e:
         raise ConfigError(f"A file that {files} names cannot be read: {e}.", next_step="Check its path.") from e
     finally:

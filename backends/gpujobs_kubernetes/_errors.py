@@ -32,9 +32,7 @@ class ExpiredError(RejectedError):
     """The resourceVersion is too old: list again."""
 
 
-def from_reply(
-    status: int, body: bytes, headers: Mapping[str, str], *, what: str, host: str, who: str
-) -> GpuJobsError:
+def from_reply(status: int, body: bytes, headers: Mapping[str, str], *, what: str, host: str, who: str) -> GpuJobsError:
     """The error that a reply of 400 and above means. ``what`` is the request, in words."""
     told = _status_object(body)
     reason, message = str(told.get("reason", "")), str(told.get("message") or body.decode(errors="replace"))[:_LONGEST]

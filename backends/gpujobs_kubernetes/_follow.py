@@ -138,7 +138,9 @@ class Follower:
             try:
                 # Of the newest attempt one line at least is read, for the cursor to know where to go on.
                 asked = max(wanted, 1)
-                lines = list(snapshot(self._api, reader.cursor, tail=asked, since=self._query.since, final=_over(reader)))
+                lines = list(
+                    snapshot(self._api, reader.cursor, tail=asked, since=self._query.since, final=_over(reader))
+                )
                 lines = lines[len(lines) - min(wanted, len(lines)) :]
             except GpuJobsError as e:
                 if is_gone(e):
@@ -176,7 +178,9 @@ class Follower:
     def _read(self, reader: _Reader, *, follow: bool) -> GpuJobsError | None:
         """One connection to its end; what went wrong, or None."""
         cursor = reader.cursor
-        cursor.source = replace(cursor.source, previous=reader.pod.restarts > cursor.source.attempt >= 0 and _service(reader))
+        cursor.source = replace(
+            cursor.source, previous=reader.pod.restarts > cursor.source.attempt >= 0 and _service(reader)
+        )
         query = question(cursor, follow=follow, since=self._query.since)
         where = path(PODS, cursor.source.namespace, cursor.source.pod, "log")
         try:

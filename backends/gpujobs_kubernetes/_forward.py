@@ -58,9 +58,7 @@ def forward(api: Api, namespace: str, find_pod: Callable[[], str], port: int, lo
 class _Tunnel:
     """One connection of a client, and its way to the pod."""
 
-    def __init__(
-        self, api: Api, namespace: str, find_pod: Callable[[], str], port: int, client: socket.socket
-    ) -> None:
+    def __init__(self, api: Api, namespace: str, find_pod: Callable[[], str], port: int, client: socket.socket) -> None:
         self._api = api
         self._namespace = namespace
         self._find_pod = find_pod

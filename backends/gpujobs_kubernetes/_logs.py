@@ -80,9 +80,7 @@ def read_now(
             yield from _readable(api, Cursor(source), pod, since=since)
 
 
-def _tails(
-    api: Api, sources: Sequence[tuple[Source, PodView]], tail: int, since: datetime | None
-) -> Iterator[LogLine]:
+def _tails(api: Api, sources: Sequence[tuple[Source, PodView]], tail: int, since: datetime | None) -> Iterator[LogLine]:
     """The last lines of each copy: from its newest attempt, then those before it as far as lines are wanted."""
     copies: dict[int, list[list[LogLine]]] = {}
     left: dict[int, int] = {}

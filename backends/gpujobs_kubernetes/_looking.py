@@ -186,7 +186,9 @@ def _status(ref: Ref, place: Place, found: Found, now: float) -> Status:
 
 def _lost(ref: Ref) -> Status:
     cause = Cause(
-        Reason.LOST, f"Kubernetes has no {ref.id}.", "It was deleted, or never existed; `gpujobs ps --all` shows the rest."
+        Reason.LOST,
+        f"Kubernetes has no {ref.id}.",
+        "It was deleted, or never existed; `gpujobs ps --all` shows the rest.",
     )
     return Status(ref, State.LOST, reason=cause)
 
@@ -199,4 +201,3 @@ def _matches(status: Status, query: JobQuery) -> bool:
         and all(status.labels.get(k) == v for k, v in query.labels.items())
         and status.state is not State.LOST
     )
-

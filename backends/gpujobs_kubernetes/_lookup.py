@@ -70,7 +70,9 @@ def find(api: Api, places: Iterable[Place], *, now: float, patient: bool) -> Fou
     return found
 
 
-def find_all(api: Api, namespace: str, selector: str, *, kinds: Sequence[Kind] = ("job", "service"), now: float) -> Found:
+def find_all(
+    api: Api, namespace: str, selector: str, *, kinds: Sequence[Kind] = ("job", "service"), now: float
+) -> Found:
     """Every workload that gpujobs made in a namespace, as far as ``selector`` (more labels) goes."""
     found = Found()
     query = {"labelSelector": f"{_ALL},{selector}" if selector else _ALL}

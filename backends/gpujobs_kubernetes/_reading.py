@@ -94,9 +94,7 @@ class _Glass:
         return self._found
 
 
-def _list(
-    found: Found, place: Place, query: LogQuery, numbers: _sources.Numbers
-) -> list[tuple[Source, PodView]]:
+def _list(found: Found, place: Place, query: LogQuery, numbers: _sources.Numbers) -> list[tuple[Source, PodView]]:
     pods = found.pods_of(place.whole)
     if place.kind == "service":
         return _sources.service_sources(place, pods, query, numbers)

@@ -100,7 +100,9 @@ def waiting(pod: PodView) -> Cause:
         if code is Reason.STARTING:
             return Cause(code, f"Its container is being made on {pod.node}.")
         told = f": {pod.waiting_message}" if pod.waiting_message else ""
-        return Cause(code, f"Its container cannot start on {pod.node} ({pod.waiting}){told}.", _WAITING_NEXT.get(code, ""))
+        return Cause(
+            code, f"Its container cannot start on {pod.node} ({pod.waiting}){told}.", _WAITING_NEXT.get(code, "")
+        )
     if pod.unscheduled is not None:
         return unschedulable(pod.unscheduled)
     if not pod.node:
@@ -114,24 +116,25 @@ def unschedulable(condition: Condition) -> Cause:
     if condition.reason == "SchedulingGated":
         return Cause(Reason.HELD, "A scheduling gate holds it.", "Whoever set the gate (Kueue, an operator) lifts it.")
     nodes = _NODES.fullmatch(text)
-    told = nodes[3].strip() if nodes else text
+    # What follows the count of nodes is about preemption and the like.
+    told = nodes[3].split(". ")[0].rstrip(". ") if nodes else text
     gpu = _GPU_SHORT.search(text)
     if gpu:
         return Cause(
             Reason.INSUFFICIENT_GPU,
-            f"No node has enough {gpu[1]} free ({told})",
+            f"No node has enough {gpu[1]} free ({told}).",
             "It starts once others end; `gpujobs capacity` shows what is free.",
         )
     other = _OTHER_SHORT.search(text)
     if other:
         return Cause(
-            Reason.INSUFFICIENT_RESOURCES, f"No node has enough {other[1]} free ({told})", "Ask for less, or wait."
+            Reason.INSUFFICIENT_RESOURCES, f"No node has enough {other[1]} free ({told}).", "Ask for less, or wait."
         )
     if "persistentvolumeclaim" in text.lower() or "volume" in text.lower():
-        return Cause(Reason.VOLUME, f"A volume keeps it from every node ({told})", "Check its claims.")
+        return Cause(Reason.VOLUME, f"A volume keeps it from every node ({told}).", "Check its claims.")
     return Cause(
         Reason.UNSCHEDULABLE,
-        f"No node fits ({told or condition.reason})",
+        f"No node fits ({told or condition.reason}).",
         "Check gpus, node_selector, tolerations and exclude against the nodes.",
     )
 
@@ -160,7 +163,11 @@ def ended(pod: PodView) -> tuple[Cause | None, int | None, int | None]:
         return Cause(reason, _told(pod, reason), _NEXT[reason]), None, None
     found = ENDED.get(pod.ended)
     if found is Reason.OOM:
-        return Cause(found, "It used more memory than it may (OOMKilled).", _NEXT[found]), None, number or signal.SIGKILL
+        return (
+            Cause(found, "It used more memory than it may (OOMKilled).", _NEXT[found]),
+            None,
+            number or signal.SIGKILL,
+        )
     if found is Reason.LAUNCH_FAILED:
         absent = any(words in pod.ended_message for words in _ABSENT)
         return Cause(found, f"It could not be started: {pod.ended_message}", _NEXT[found]), 127 if absent else 126, None

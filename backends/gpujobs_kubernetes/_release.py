@@ -11,6 +11,7 @@ from gpujobs_kubernetes._api import JOBS, path
 from gpujobs_kubernetes._cancel import end
 from gpujobs_kubernetes._errors import ModifiedError
 from gpujobs_kubernetes._names import HOLD
+from gpujobs_kubernetes._reasons import waiting
 from gpujobs_kubernetes._views import parse_time
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def overdue(view: JobView, pods: Sequence[PodView], *, now: float) -> str | None
     age = now - created.timestamp()
     begun = any(p.started_at for p in pods)
     if view.start_timeout is not None and not begun and age > view.start_timeout:
-        return f"start-timeout It did not start within {view.start_timeout} s."
+        why = next((f" {waiting(p).message}" for p in pods if not p.over), "")
+        return f"start-timeout It did not start within {view.start_timeout} s.{why}"
     # Kubernetes itself counts a deadline only while a job is not suspended.
     if view.deadline is not None and view.suspended and age > view.deadline:
         return f"deadline Its deadline of {view.deadline} s passed while it waited."

@@ -106,9 +106,7 @@ class Running(Reading):
         place = self._place(ref)
         found = existing(self._api, place)
         if ENDED in (found["metadata"].get("annotations") or {}):
-            raise RejectedError(
-                f"{ref} was cancelled; that is final.", next_step="Delete it, then submit it again."
-            )
+            raise RejectedError(f"{ref} was cancelled; that is final.", next_step="Delete it, then submit it again.")
         return place, found
 
     def _service_object(self, place: Place) -> Table | None:
@@ -144,7 +142,9 @@ class Running(Reading):
     def _target_port(self, place: Place, port: int) -> int:
         found = self._service_object(place) if place.kind == "service" else None
         ports: list[dict[str, Any]] = found["spec"].get("ports") or [] if found else []
-        return next((p["targetPort"] for p in ports if p["port"] == port and isinstance(p.get("targetPort"), int)), port)
+        return next(
+            (p["targetPort"] for p in ports if p["port"] == port and isinstance(p.get("targetPort"), int)), port
+        )
 
 
 def _named(item: Submission, key: str) -> Submission:

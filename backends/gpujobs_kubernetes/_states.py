@@ -75,7 +75,9 @@ def element_status(ref: Ref, index: int, view: JobView, pods: Sequence[PodView],
     if state is State.PENDING and copy.pod is None:
         state, cause = _not_begun(view, "") or (state, _limited(view))
     pod = copy.pod
-    ended = parse_time((pod.ended_at if pod else None) or view.completed or (view.failed.since if view.failed else None))
+    ended = parse_time(
+        (pod.ended_at if pod else None) or view.completed or (view.failed.since if view.failed else None)
+    )
     return Status(
         ref=ref,
         state=state,
@@ -136,7 +138,9 @@ def _ended_badly(view: JobView, all_copies: Sequence[Copy]) -> tuple[State, Caus
     count = sum(c.state is State.FAILED for c in all_copies)
     what = "nodes" if view.gang else "elements"
     return State.FAILED, Cause(
-        bad.cause.code, f"{count} of {view.copies} {what} failed; number {bad.index}: {bad.cause.message}", bad.cause.next
+        bad.cause.code,
+        f"{count} of {view.copies} {what} failed; number {bad.index}: {bad.cause.message}",
+        bad.cause.next,
     )
 
 
@@ -178,7 +182,7 @@ def _suspended(view: JobView) -> tuple[State, Cause]:
     if view.queue:
         return State.PENDING, Cause(Reason.QUEUED, f"It waits to be admitted by the Kueue queue {view.queue!r}.")
     return State.SUSPENDED, Cause(
-        Reason.PAUSED, "Somebody suspended it.", f"kubectl patch job {view.name} -p '{{\"spec\":{{\"suspend\":false}}}}'"
+        Reason.PAUSED, "Somebody suspended it.", f'kubectl patch job {view.name} -p \'{{"spec":{{"suspend":false}}}}\''
     )
 
 
@@ -188,7 +192,10 @@ def _limited(view: JobView) -> Cause:
 
 def _started(view: JobView, pods: Sequence[PodView], *, final: bool) -> datetime | None:
     times = [p.started_at for p in pods if p.started_at]
-    return parse_time(min(times)) if times else parse_time(view.started) if final else None
+    if times:
+        return parse_time(min(times))
+    # Without pods only the Job's own start is left, which is when it could have started.
+    return parse_time(view.started) if final and not pods and view.ending is None else None
 
 
 def _expected_end(view: JobView, started: datetime | None) -> datetime | None:
