@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -30,6 +31,7 @@ PAGE = 500
 _ERROR = 400
 Table = dict[str, Any]
 Query = dict[str, str]
+_VERBS = {"GET": "read", "POST": "create", "PATCH": "change", "DELETE": "delete", "PUT": "replace"}
 
 
 def path(collection: str, namespace: str | None = None, name: str | None = None, sub: str | None = None) -> str:
@@ -57,6 +59,18 @@ COLLECTIONS = {
     "Secret": SECRETS,
     "Pod": PODS,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked of the API server."""
+
+    method: str
+    where: str
+    query: Mapping[str, str] | None = None
+    body: bytes | None = None
+    content: str | None = None
+    read_timeout: float | None = None
 
 
 class Api:
@@ -99,7 +113,7 @@ class Api:
         Raises:
             NotFoundError: There is no such object.
         """
-        return self._json("GET", where, query, patient=patient)
+        return self._json(_Request("GET", where, query), patient=patient)
 
     def post(self, where: str, body: str | Table, *, query: Query | None = None) -> Table:
         """POST, once: whoever asks decides what a lost reply means.
@@ -108,8 +122,8 @@ class Api:
             AlreadyExistsError: An object of that name is there.
         """
         if isinstance(body, str):
-            return self._json("POST", where, query, body.encode(), YAML)
-        return self._json("POST", where, query, json.dumps(body).encode(), JSON)
+            return self._json(_Request("POST", where, query, body.encode(), YAML))
+        return self._json(_Request("POST", where, query, json.dumps(body).encode(), JSON))
 
     def patch(self, where: str, body: Table) -> Table:
         """Merge patch; one that carries no resourceVersion may be repeated, and is.
@@ -118,7 +132,7 @@ class Api:
             ModifiedError: The object changed since the resourceVersion in the patch.
         """
         again = "resourceVersion" not in body.get("metadata", {})
-        return self._json("PATCH", where, None, json.dumps(body).encode(), MERGE, patient=again)
+        return self._json(_Request("PATCH", where, None, json.dumps(body).encode(), MERGE), patient=again)
 
     def put(self, where: str, body: Table) -> Table:
         """Replace an object; the resourceVersion in it keeps others' changes from being lost.
@@ -126,11 +140,11 @@ class Api:
         Raises:
             ModifiedError: The object changed since.
         """
-        return self._json("PUT", where, None, json.dumps(body).encode(), JSON)
+        return self._json(_Request("PUT", where, None, json.dumps(body).encode(), JSON))
 
     def delete(self, where: str, body: Table | None = None) -> Table:
         """DELETE; an object that is gone already is a NotFoundError."""
-        return self._json("DELETE", where, None, json.dumps(body or {}).encode(), JSON, patient=True)
+        return self._json(_Request("DELETE", where, None, json.dumps(body or {}).encode(), JSON), patient=True)
 
     def pages(self, where: str, query: Query | None = None, *, patient: bool = True) -> Iterator[Table]:
         """The pages of a LIST, one by one, so that only one is held."""
@@ -148,7 +162,7 @@ class Api:
     @contextlib.contextmanager
     def stream(self, where: str, query: Query, *, read_timeout: float) -> Generator[Any]:
         """A reply that is read as it comes: urllib3's response. Reading raises what ``translating`` translates."""
-        response = self._open("GET", where, query, None, None, read_timeout)
+        response = self._open(_Request("GET", where, query, read_timeout=read_timeout))
         try:
             yield response
         finally:
@@ -167,18 +181,9 @@ class Api:
             connection = self.connection
             raise from_network(e, host=connection.host, who=connection.who) from e
 
-    def _json(
-        self,
-        method: str,
-        where: str,
-        query: Query | None = None,
-        body: bytes | None = None,
-        content: str | None = None,
-        *,
-        patient: bool = False,
-    ) -> Table:
+    def _json(self, asked: _Request, *, patient: bool = False) -> Table:
         def once() -> Table:
-            response = self._open(method, where, query, body, content, self._options.timeout)
+            response = self._open(asked)
             with self.translating():
                 data = response.read()
                 response.release_conn()
@@ -187,60 +192,46 @@ class Api:
 
         return retrying(once, self._clock) if patient else once()
 
-    def _open(
-        self, method: str, where: str, query: Query | None, body: bytes | None, content: str | None, read_timeout: float
-    ) -> Any:
+    def _open(self, asked: _Request) -> Any:
         """Send; a 401 is tried once more with a fresh configuration: tokens and certificates are replaced in place."""
         connection = self.connection
-        response = self._send(connection, method, where, query, body, content, read_timeout)
+        response = self._send(connection, asked)
         if response.status == 401:  # noqa: PLR2004  # HTTP's own number
             self._drain(response)
             with self._lock:
                 if self._connection is connection:
                     self._connection = None
             connection = self.connection
-            response = self._send(connection, method, where, query, body, content, read_timeout)
+            response = self._send(connection, asked)
         if response.status < _ERROR:
             return response
         with self.translating():
             data = response.read()
             response.release_conn()
-        what = f"{_VERBS[method]} {where}"
+        what = f"{_VERBS[asked.method]} {asked.where}"
         raise from_reply(
             response.status, data, response.headers, what=what, host=connection.host, who=connection.who
         ) from None
 
-    def _send(
-        self,
-        connection: Connection,
-        method: str,
-        where: str,
-        query: Mapping[str, str] | None,
-        body: bytes | None,
-        content: str | None,
-        read_timeout: float,
-    ) -> Any:
+    def _send(self, connection: Connection, asked: _Request) -> Any:
         from urllib3 import Timeout  # noqa: PLC0415  # comes with the client
 
         headers = connection.headers()
-        if content is not None:
-            headers["Content-Type"] = content
-        url = f"{connection.host}{where}" + (f"?{urlencode(query)}" if query else "")
+        if asked.content is not None:
+            headers["Content-Type"] = asked.content
+        url = f"{connection.host}{asked.where}" + (f"?{urlencode(asked.query)}" if asked.query else "")
         with self.translating():
             return connection.pool.request(
-                method,
+                asked.method,
                 url,
-                body=body,
+                body=asked.body,
                 headers=headers,
                 preload_content=False,
                 retries=False,
-                timeout=Timeout(connect=self._options.timeout, read=read_timeout),
+                timeout=Timeout(connect=self._options.timeout, read=asked.read_timeout or self._options.timeout),
             )
 
     def _drain(self, response: Any) -> None:
         with contextlib.suppress(GpuJobsError), self.translating():
             response.read()
             response.release_conn()
-
-
-_VERBS = {"GET": "read", "POST": "create", "PATCH": "change", "DELETE": "delete", "PUT": "replace"}

@@ -43,10 +43,9 @@ class KubernetesBackend(Inspecting):
     def submit(self, items: Sequence[Submission], /) -> list[Submitted]:
         """Send all of them, exactly once each, over pooled connections."""
         sender = Sender(self._api, self._clock, self._target.name)
-        results = submit_all(
+        return submit_all(
             items, lambda item: sender.send(item, self._objects(item, reveal=True)), at_once=self._options.connections
         )
-        return results
 
     def cancel(self, refs: Sequence[Ref], /) -> list[GpuJobsError | None]:
         """End them; pods and logs stay where Kubernetes lets them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 from dataclasses import dataclass
@@ -52,6 +53,18 @@ class Connection:
         return found
 
 
+def official(module: str) -> Any:
+    """A module of the official client: an optional extra, slow to import, and without types that agree over versions.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        return importlib.import_module(f"kubernetes.{module}")
+    except ImportError as e:
+        raise MissingExtraError("kubernetes", "kubernetes") from e
+
+
 def connect(options: KubernetesOptions) -> Connection:
     """The connection of a target; nothing is asked of the API server yet.
 
@@ -59,11 +72,7 @@ def connect(options: KubernetesOptions) -> Connection:
         MissingExtraError: The ``kubernetes`` package is not installed.
         ConfigError: There is no usable configuration. AuthError: Its credential plugin failed.
     """
-    try:
-        from kubernetes import client, config  # noqa: PLC0415  # an extra, and slow to import
-        from kubernetes.client.rest import RESTClientObject  # noqa: PLC0415
-    except ImportError as e:
-        raise MissingExtraError("kubernetes", "kubernetes") from e
+    client, config = official("client"), official("config")
     configuration: Any = client.Configuration()
     configuration.connection_pool_maxsize = options.connections
     # The pool would repeat requests by itself and hide faults; what may be repeated is decided in one place.
@@ -81,7 +90,7 @@ def connect(options: KubernetesOptions) -> Connection:
     else:
         namespace, who = _load_kubeconfig(options, configuration)
     try:
-        pool = RESTClientObject(configuration).pool_manager
+        pool = official("client.rest").RESTClientObject(configuration).pool_manager
     except OSError as e:
         raise ConfigError(
             f"The certificates of {who} cannot be loaded: {e}.", next_step="Check the files that the kubeconfig names."
@@ -99,18 +108,16 @@ def _in_cluster(options: KubernetesOptions) -> bool:
 
 
 def _load_kubeconfig(options: KubernetesOptions, configuration: Any) -> tuple[str, str]:
-    from kubernetes import config  # noqa: PLC0415  # as above
-    from kubernetes.config.kube_config import KubeConfigMerger  # noqa: PLC0415
-
+    config = official("config")
     files = options.kubeconfig or os.environ.get("KUBECONFIG") or _DEFAULT_FILE
     files = str(Path(files).expanduser()) if os.pathsep not in files else files
     if not any(Path(f).expanduser().is_file() for f in files.split(os.pathsep) if f):
         raise ConfigError(
             f"There is no kubeconfig at {files}.",
-            next_step="Set KUBECONFIG, or kubeconfig = '...' in the target; microk8s: `microk8s config > ~/.kube/config`.",
+            next_step="Set KUBECONFIG, or kubeconfig = '...' in the target (`microk8s config > ~/.kube/config`).",
         )
     try:
-        merged: Any = _plain(KubeConfigMerger(files).config)
+        merged: Any = _plain(official("config.kube_config").KubeConfigMerger(files).config)
     except Exception as e:  # the YAML reader's errors have no common base with the client's
         raise ConfigError(f"The kubeconfig {files} cannot be read: {e}.", next_step="Mend it.") from e
     context = _context(merged, options.context, files)
@@ -155,15 +162,12 @@ def _check_plugin(merged: Mapping[str, Any], context: Mapping[str, Any], configu
     user = next((u.get("user") or {} for u in users if u.get("name") == context["context"].get("user")), {})
     if "exec" not in user or configuration.api_key or configuration.cert_file:
         return
-    from kubernetes.config import ConfigException  # noqa: PLC0415  # as above
-    from kubernetes.config.exec_provider import ExecProvider  # noqa: PLC0415
-    from kubernetes.config.kube_config import ConfigNode  # noqa: PLC0415
-
     command = user["exec"].get("command")
     try:
-        ExecProvider(ConfigNode("exec", dict(user["exec"])), str(Path(files).parent)).run()
+        node = official("config.kube_config").ConfigNode("exec", dict(user["exec"]))
+        official("config.exec_provider").ExecProvider(node, str(Path(files).parent)).run()
         why = "it gave neither a token nor a certificate"
-    except (ConfigException, OSError) as e:
+    except (official("config").ConfigException, OSError) as e:
         why = str(e)
     raise AuthError(
         f"The credential plugin {command!r} of context {context['name']!r} failed: {why}.",

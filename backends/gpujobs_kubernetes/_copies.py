@@ -50,9 +50,7 @@ def copy_of(view: JobView, index: int, pods: Sequence[PodView], *, done: set[int
     if index in lost or (view.over and last is not None and last.over):
         return _failed(view, index, last, attempt)
     if view.over:
-        cause = job_cause(view)
-        state = State.CANCELLED if cause.code is Reason.CANCELLED else State.FAILED
-        return Copy(index, state, last, cause, attempt=attempt)
+        return _by_job(view, index, last, attempt)
     return _open(view, index, last, attempt, now)
 
 
@@ -63,15 +61,20 @@ def attempt_of(pods: Sequence[PodView]) -> int:
 
 def _failed(view: JobView, index: int, last: PodView | None, attempt: int) -> Copy:
     if view.ending is not None:
-        cause = job_cause(view)
-        state = State.CANCELLED if cause.code is Reason.CANCELLED else State.FAILED
-        return Copy(index, state, last, cause, attempt=attempt)
+        return _by_job(view, index, last, attempt)
     if last is None or not last.over:
         gone = Cause(Reason.DELETED, "Its pod was deleted before it ended.", "Submit it again.")
         return Copy(index, State.FAILED, last, gone if index not in _said(view) else job_cause(view), attempt=attempt)
     cause, code, number = _reasons.ended(last)
     state = State.CANCELLED if cause is not None and cause.code is Reason.CANCELLED else State.FAILED
     return Copy(index, state, last, cause or job_cause(view), code, number, attempt)
+
+
+def _by_job(view: JobView, index: int, last: PodView | None, attempt: int) -> Copy:
+    """An index that ended because its Job did."""
+    cause = job_cause(view)
+    state = State.CANCELLED if cause.code is Reason.CANCELLED else State.FAILED
+    return Copy(index, state, last, cause, attempt=attempt)
 
 
 def _said(view: JobView) -> set[int]:

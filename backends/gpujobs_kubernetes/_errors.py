@@ -41,20 +41,24 @@ def from_reply(status: int, body: bytes, headers: Mapping[str, str], *, what: st
             f"The API server at {host} cannot answer at the moment ({status} {reason or message}).",
             retry_after=_retry_after(headers, told),
         )
-    if status == 401:  # noqa: PLR2004  # HTTP's own numbers are clearer than names
+    if status == 410 or reason == "Expired":  # noqa: PLR2004  # HTTP's own numbers are clearer than names
+        return ExpiredError(message)
+    if status == 409:  # noqa: PLR2004
+        kind = AlreadyExistsError if reason == "AlreadyExists" else ModifiedError
+        return kind(message, next_step="Try again.")
+    return _denied(status, message, what=what, host=host, who=who)
+
+
+def _denied(status: int, message: str, *, what: str, host: str, who: str) -> GpuJobsError:
+    if status == 401:  # noqa: PLR2004
         return AuthError(
             f"The API server at {host} does not accept the credentials of {who}.",
-            next_step="They may have expired: log in again (`kubectl get pods` should work), or choose another context.",
+            next_step="They may have expired: log in again (`kubectl get pods` should work), or use another context.",
         )
     if status == 403:  # noqa: PLR2004
         return _forbidden(message, what)
     if status == 404:  # noqa: PLR2004
         return _not_found(message, what)
-    if status == 409:  # noqa: PLR2004
-        kind = AlreadyExistsError if reason == "AlreadyExists" else ModifiedError
-        return kind(message, next_step="Try again.")
-    if status == 410 or reason == "Expired":  # noqa: PLR2004
-        return ExpiredError(message)
     return RejectedError(f"Kubernetes refused to {what}: {message}", next_step="Change what it names.")
 
 

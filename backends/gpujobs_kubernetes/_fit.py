@@ -81,14 +81,14 @@ def holds(term: Mapping[str, Any], node: NodeFacts) -> bool:
     value = node.labels.get(key, node.name if key == HOSTNAME else None)
     operator = term["operator"]
     if operator == "In":
-        return value in values
+        return bool(value in values)
     if operator == "NotIn":
-        return value not in values
+        return bool(value not in values)
     if operator in {"Gt", "Lt"}:
         if value is None or not value.isdigit():
             return False
         return int(value) > int(values[0]) if operator == "Gt" else int(value) < int(values[0])
-    return (value is not None) == (operator == "Exists")
+    return bool((value is not None) == (operator == "Exists"))
 
 
 def _words(term: Mapping[str, Any]) -> str:

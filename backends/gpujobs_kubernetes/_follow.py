@@ -1,7 +1,7 @@
 """Following the logs of all pods at once: a thread per log, up to a limit; beyond it logs are read in turns.
 
 A connection that ends says nothing about the log: the kubelet, the API server and idle links end connections too. So a
-reader goes on from its cursor until Kubernetes says that the container has ended, and then reads what is left once more.
+reader goes on from its cursor until Kubernetes says that the container has ended, and then reads what is left.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from gpujobs_kubernetes._api import Api
     from gpujobs_kubernetes._views import PodView
 
-Look = Callable[[bool], "list[tuple[Source, PodView]]"] if TYPE_CHECKING else Any
 MOST_STREAMS = 64
 _BATCHES = 64
 _TICK_S = 0.1
@@ -50,7 +49,9 @@ class _Reader:
 class Follower:
     """Merges what many logs give, as it comes."""
 
-    def __init__(self, api: Api, clock: Clock, query: LogQuery, look: Look) -> None:
+    def __init__(
+        self, api: Api, clock: Clock, query: LogQuery, look: Callable[[bool], list[tuple[Source, PodView]]]
+    ) -> None:
         self._api = api
         self._clock = clock
         self._query = query

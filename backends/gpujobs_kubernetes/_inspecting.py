@@ -9,8 +9,8 @@ from gpujobs.backend import Submission
 from gpujobs.errors import AuthError, GpuJobsError, NotFoundError
 from gpujobs.reasons import Reason
 from gpujobs_kubernetes._api import NODES, PODS, path
-from gpujobs_kubernetes._capacity import capacity_of, held
 from gpujobs_kubernetes._cancel import existing
+from gpujobs_kubernetes._capacity import capacity_of, held
 from gpujobs_kubernetes._checks import checks
 from gpujobs_kubernetes._events import as_event, events_of
 from gpujobs_kubernetes._explain import WANTS_NODES, explanation

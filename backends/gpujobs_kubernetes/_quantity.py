@@ -10,7 +10,9 @@ from fractions import Fraction
 _SUFFIXES: dict[str, Fraction] = {
     **{s: Fraction(2) ** (10 * i) for i, s in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)},
     **{s: Fraction(10) ** (3 * i) for i, s in enumerate(("", "k", "M", "G", "T", "P", "E"))},
-    **{"m": Fraction(1, 10**3), "u": Fraction(1, 10**6), "n": Fraction(1, 10**9)},
+    "m": Fraction(1, 10**3),
+    "u": Fraction(1, 10**6),
+    "n": Fraction(1, 10**9),
 }
 _FORM = re.compile(r"([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]?))", re.ASCII)
 

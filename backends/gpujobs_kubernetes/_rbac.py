@@ -1,4 +1,4 @@
-"""The rights that a target needs: a Role for everything in one namespace, and a ClusterRole for what looks beyond it."""
+"""The rights that a target needs: a Role for one namespace, and a ClusterRole for what looks beyond it."""
 
 from __future__ import annotations
 

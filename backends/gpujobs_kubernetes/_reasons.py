@@ -161,6 +161,11 @@ def ended(pod: PodView) -> tuple[Cause | None, int | None, int | None]:
     reason = _system_reason(pod)
     if reason is not None:
         return Cause(reason, _told(pod, reason), _NEXT[reason]), None, None
+    return _by_container(pod, code, number)
+
+
+def _by_container(pod: PodView, code: int | None, number: int | None) -> tuple[Cause, int | None, int | None]:
+    """As ``ended``, from what the kubelet says of the container."""
     found = ENDED.get(pod.ended)
     if found is Reason.OOM:
         return (

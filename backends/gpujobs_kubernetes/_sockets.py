@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from gpujobs.errors import GpuJobsError, UnavailableError
+from gpujobs_kubernetes._connect import official
 from gpujobs_kubernetes._errors import from_network, from_reply
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ EXEC = "v5.channel.k8s.io,v4.channel.k8s.io"
 FORWARD = "v4.channel.k8s.io"
 BINARY = 2
 CLOSE = 8
-Pairs = "Sequence[tuple[str, str]]"
 
 
 def open_socket(api: Api, where: str, query: Sequence[tuple[str, str]], protocols: str) -> Any:
@@ -28,7 +28,7 @@ def open_socket(api: Api, where: str, query: Sequence[tuple[str, str]], protocol
         NotFoundError: The pod is not there. UnavailableError: No connection.
     """
     # The official client's own function: it knows certificates and proxies. Both come with the extra.
-    from kubernetes.stream.ws_client import create_websocket  # noqa: PLC0415
+    create_websocket = official("stream.ws_client").create_websocket
     from websocket import WebSocketBadStatusException, WebSocketException  # noqa: PLC0415
 
     connection = api.connection

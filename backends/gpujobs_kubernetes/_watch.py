@@ -18,7 +18,6 @@ from gpujobs_kubernetes._api import PODS, path
 from gpujobs_kubernetes._errors import ExpiredError
 from gpujobs_kubernetes._lookup import COLLECTIONS, Found, add_object
 from gpujobs_kubernetes._names import ID, JOB_NAME, MANAGED, Place
-from gpujobs_kubernetes._service_views import ServiceView
 from gpujobs_kubernetes._views import JobView, PodView, pod_view
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from gpujobs.backend import Clock
     from gpujobs_kubernetes._api import Api, Table
+    from gpujobs_kubernetes._service_views import ServiceView
 
 _ROUND_S = 280
 """Seconds after which the server ends a watch by itself; it is opened again where it stopped."""
@@ -121,7 +121,8 @@ class Watcher:
     def learn(self, found: Found, before: dict[Place, int]) -> None:
         """Keep what was asked for directly, where a watch has been running since before the question."""
         with self._news:
-            for place, view in [*found.jobs.items(), *found.services.items()]:
+            views: dict[Place, JobView | ServiceView] = {**found.jobs, **found.services}
+            for place, view in views.items():
                 # Whatever the watch told since then is newer, or will be told again by the next question.
                 if place in before and before[place] == self._serials[place] and self._live(place):
                     self._views[place] = view
