@@ -6,10 +6,11 @@ a crash leaves is an object that holds nothing, and submitting again with the sa
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError, UnavailableError
+from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError, RejectedError, UnavailableError
 from gpujobs_kubernetes._api import COLLECTIONS, JOBS, path
 from gpujobs_kubernetes._errors import AlreadyExistsError, ModifiedError
 from gpujobs_kubernetes._lookup import ours
@@ -64,18 +65,32 @@ class Sender:
         main = objects.main
         meta = main["metadata"]
         where = COLLECTIONS[main["kind"]]
-        found = self._create(item, main, where)
+        found, made = self._create(item, main, where)
         held = (found["metadata"].get("annotations") or {}).get(HOLD)
         if held == "children":
-            self._complete(objects, found, where)
+            try:
+                self._complete(objects, found, where)
+            except UnavailableError:
+                raise
+            except GpuJobsError:
+                if made:  # a workload that was refused must not keep its name
+                    self._undo(found, where)
+                raise
         return ref_to("kubernetes", self._target, Place(meta["namespace"], item.spec.kind, meta["name"]))
 
-    def _create(self, item: Submission, main: Table, where: str) -> Table:
+    def _undo(self, found: Table, where: str) -> None:
+        meta = found["metadata"]
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": meta["uid"]}}
+        with contextlib.suppress(GpuJobsError):
+            self._api.delete(path(where, meta["namespace"], meta["name"]), body)
+
+    def _create(self, item: Submission, main: Table, where: str) -> tuple[Table, bool]:
+        """(the object, whether it was made just now)."""
         namespace, name = main["metadata"]["namespace"], main["metadata"]["name"]
         end = self._clock.monotonic() + _GONE_S
         while True:
             try:
-                return self._api.post(path(where, namespace), dump(main), query=_STRICT)
+                return self._api.post(path(where, namespace), dump(main), query=_STRICT), True
             except AlreadyExistsError:
                 pass
             try:
@@ -83,64 +98,81 @@ class Sender:
             except NotFoundError:
                 continue  # it went between the two questions
             if "deletionTimestamp" not in found["metadata"]:
-                return _same(item, found, f"{main['kind']} {namespace}/{name}")
+                return _same(item, found, f"{main['kind']} {namespace}/{name}"), False
             if self._clock.monotonic() >= end:
                 raise UnavailableError(f"The former {main['kind']} {namespace}/{name} is still being deleted.")
             self._clock.sleep(_LOOK_S)
 
     def _complete(self, objects: Objects, found: Table, where: str) -> None:
         """Make the children and wake the object; every step may have been done before, by us or by another."""
-        meta = found["metadata"]
         for child in objects.children:
             self.adopt(child, found)
-        notes: dict[str, Any] = meta.get("annotations") or {}
-        if where == JOBS:
-            waits = AFTER in notes
-            patch: Table = {"metadata": {"annotations": {HOLD: "after" if waits else None}}}
-            if not waits:
-                patch["spec"] = {"suspend": False}
-        else:
-            patch = {"metadata": {"annotations": {HOLD: None, REPLICAS: None}}}
-            patch["spec"] = {"replicas": int(notes.get(REPLICAS) or objects.main["spec"].get("replicas") or 1)}
-        # With the version: an object that was cancelled, or woken and changed, meanwhile is left alone.
-        patch["metadata"]["resourceVersion"] = meta["resourceVersion"]
-        try:
-            self._api.patch(path(where, meta["namespace"], meta["name"]), patch)
-        except ModifiedError:
-            now = self._api.get(path(where, meta["namespace"], meta["name"]))
-            if (now["metadata"].get("annotations") or {}).get(HOLD) == "children":
-                self._complete(objects, now, where)
+        meta = found["metadata"]
+        while True:
+            # With the version: an object that was cancelled, or woken and changed, meanwhile is left alone.
+            try:
+                self._api.patch(path(where, meta["namespace"], meta["name"]), _waking(found, objects, where))
+            except ModifiedError:
+                found = self._api.get(path(where, meta["namespace"], meta["name"]))
+                if (found["metadata"].get("annotations") or {}).get(HOLD) == "children":
+                    continue
+            return
 
     def adopt(self, child: Table, owner: Table) -> None:
         """Make a child that goes when its owner goes; one of a former owner is waited for."""
         meta = owner["metadata"]
         reference = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": meta["name"], "uid": meta["uid"]}
         owned = {**child, "metadata": {**child["metadata"], "ownerReferences": [{**reference, "controller": True}]}}
-        where = COLLECTIONS[child["kind"]]
-        namespace, name = meta["namespace"], child["metadata"]["name"]
         end = self._clock.monotonic() + _GONE_S
-        while True:
-            try:
-                self._api.post(path(where, namespace), dump(owned), query=_STRICT)
-            except AlreadyExistsError:
-                pass
-            else:
-                return
-            try:
-                there = self._api.get(path(where, namespace, name))
-            except NotFoundError:
-                continue
-            owners = there["metadata"].get("ownerReferences") or []
-            if any(o.get("uid") == meta["uid"] for o in owners):
-                return
-            if not owners:
-                raise ConflictError(
-                    f"There is a {child['kind']} {namespace}/{name} already, which gpujobs did not make.",
-                    next_step="Give the workload another name.",
-                )
+        while not self._made(owned, meta["uid"]):
             if self._clock.monotonic() >= end:
-                raise UnavailableError(f"The former {child['kind']} {namespace}/{name} is still being deleted.")
+                name = f"{meta['namespace']}/{child['metadata']['name']}"
+                raise UnavailableError(f"The former {child['kind']} {name} is still being deleted.")
             self._clock.sleep(_LOOK_S)
+
+    def _made(self, child: Table, owner: str) -> bool:
+        """Whether the child is there, made now or before; False while another's of that name is going away."""
+        where = COLLECTIONS[child["kind"]]
+        namespace, name = child["metadata"]["namespace"], child["metadata"]["name"]
+        refused: RejectedError | None = None
+        try:
+            self._api.post(path(where, namespace), dump(child), query=_STRICT)
+        except RejectedError as e:
+            # Not only AlreadyExists: a Service that is there already is refused for its own node port.
+            refused = e
+        else:
+            return True
+        try:
+            there = self._api.get(path(where, namespace, name))
+        except NotFoundError:
+            if isinstance(refused, AlreadyExistsError):
+                return False
+            raise refused from None
+        owners = there["metadata"].get("ownerReferences") or []
+        if any(o.get("uid") == owner for o in owners):
+            return True
+        if not owners:
+            raise ConflictError(
+                f"There is a {child['kind']} {namespace}/{name} already, which gpujobs did not make.",
+                next_step="Give the workload another name.",
+            )
+        return False
+
+
+def _waking(found: Table, objects: Objects, where: str) -> Table:
+    """The patch that lets a held object go."""
+    meta = found["metadata"]
+    notes: dict[str, Any] = meta.get("annotations") or {}
+    if where == JOBS:
+        waits = AFTER in notes
+        patch: Table = {"metadata": {"annotations": {HOLD: "after" if waits else None}}}
+        if not waits:
+            patch["spec"] = {"suspend": False}
+    else:
+        patch = {"metadata": {"annotations": {HOLD: None, REPLICAS: None}}}
+        patch["spec"] = {"replicas": int(notes.get(REPLICAS) or objects.main["spec"].get("replicas") or 0)}
+    patch["metadata"]["resourceVersion"] = meta["resourceVersion"]
+    return patch
 
 
 def _same(item: Submission, found: Table, what: str) -> Table:

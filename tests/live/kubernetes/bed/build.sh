@@ -1,6 +1,7 @@
 #!/bin/bash
-# build.sh [VERSION]: builds the Kubernetes programs (one multi-call binary), the GPU plugin, CoreDNS, helm and kwok out
-# of the Go module proxy into $KLAB/bin, once per version. An interrupted build goes on where it was.
+# build.sh [VERSION]: builds the Kubernetes programs (one multi-call binary), the GPU plugin and CoreDNS out of the Go
+# module proxy into $KLAB/bin, once per version. An interrupted build goes on where it was.
+# KLAB_EXTRAS="helm kwok" builds those two as well (charts, simulated nodes).
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"; set -euo pipefail
 V=${1:-1.36.3}
 export GOFLAGS=-mod=mod CGO_ENABLED=0 GOTOOLCHAIN=local
@@ -43,9 +44,9 @@ tool() {
 
 kubernetes
 tool coredns github.com/coredns/coredns github.com/coredns/coredns 1.14.7 || echo "no CoreDNS: headless Services will not resolve" >&2
-[ -n "${KLAB_EXTRAS:-}" ] || exit_after_core() { "$KLAB/bin/kubelet" --version; exit 0; }
-[ -n "${KLAB_EXTRAS:-}" ] || exit_after_core
-tool helm helm.sh/helm/v3 helm.sh/helm/v3/cmd/helm 3.21.4
+wanted() { [[ " ${KLAB_EXTRAS:-} " == *" $1 "* ]]; }
+! wanted helm || tool helm helm.sh/helm/v3 helm.sh/helm/v3/cmd/helm 3.21.4
+wanted kwok || { "$KLAB/bin/kubelet" --version; exit; }
 tool kwok sigs.k8s.io/kwok sigs.k8s.io/kwok/cmd/kwok 0.8.0 || echo "no kwok: no simulated nodes" >&2
 # kwok has no stages of its own: how a simulated node or pod moves on is in these files of its module.
 kwok_dir=$(cd /tmp && go mod download -json sigs.k8s.io/kwok@v0.8.0 | sed -n 's/.*"Dir": "\(.*\)",/\1/p')
