@@ -16,17 +16,27 @@ SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
 _LONGEST_WORD = 100_000
 """Bytes. The kernel takes 128 KiB in one word of a command; longer scripts travel as a file."""
 
-# One process per local rank; the first that fails ends the others, and its code is the pod's.
+# One process per local rank; the first that fails ends the others, and its code is the pod's. POSIX sh has no "wait for
+# any", so each process has a shell of its own that reports a failure by a signal. A wait that a signal interrupted is
+# told from a real one by whether the process is still there.
 _TASKS = """\
-trap 'trap - TERM; kill -TERM $pids 2>/dev/null' TERM
-i=0; pids=
+got=0; pids=; i=0
+trap 'got=1; kill -TERM $pids 2>/dev/null' TERM USR1
 while [ "$i" -lt "$GPUJOBS_TASKS" ]; do
-  GPUJOBS_LOCAL_RANK=$i GPUJOBS_RANK=$((GPUJOBS_NODE_RANK * GPUJOBS_TASKS + i)) "$@" & pids="$pids $!"; i=$((i + 1))
+  (
+    export GPUJOBS_LOCAL_RANK=$i GPUJOBS_RANK=$((GPUJOBS_NODE_RANK * GPUJOBS_TASKS + i))
+    trap 'kill -TERM "$p" 2>/dev/null' TERM
+    "$@" & p=$!
+    wait "$p"; c=$?; while kill -0 "$p" 2>/dev/null; do wait "$p"; c=$?; done
+    [ "$c" = 0 ] || kill -USR1 $$
+    exit "$c"
+  ) & pids="$pids $!"; i=$((i + 1))
 done
+[ "$got" = 0 ] || kill -TERM $pids 2>/dev/null
 code=0
 for pid in $pids; do
-  wait "$pid" || { c=$?; while kill -0 "$pid" 2>/dev/null; do wait "$pid"; c=$?; done
-    [ "$code" != 0 ] || { code=$c; kill -TERM $pids 2>/dev/null; }; }
+  wait "$pid"; c=$?; while kill -0 "$pid" 2>/dev/null; do wait "$pid"; c=$?; done
+  case $c in 0) ;; *) case $code in 0|143) code=$c;; esac;; esac
 done
 exit "$code"
 """
