@@ -17,25 +17,27 @@ _LONGEST_WORD = 100_000
 """Bytes. The kernel takes 128 KiB in one word of a command; longer scripts travel as a file."""
 
 # One process per local rank; the first that fails ends the others, and its code is the pod's. POSIX sh has no "wait for
-# any", so each process has a shell of its own that reports a failure by a signal. A wait that a signal interrupted is
-# told from a real one by whether the process is still there.
+# any", so each process has a shell that reports a failure by a signal; the container is one process group, which TERM
+# reaches as a whole. A wait that a signal interrupted is repeated; a shell that has then lost the code makes it 1.
 _TASKS = """\
 got=0; pids=; i=0
-trap 'got=1; kill -TERM $pids 2>/dev/null' TERM USR1
+trap 'got=1; trap "got=1" TERM USR1; kill -TERM 0' TERM USR1
 while [ "$i" -lt "$GPUJOBS_TASKS" ]; do
   (
     export GPUJOBS_LOCAL_RANK=$i GPUJOBS_RANK=$((GPUJOBS_NODE_RANK * GPUJOBS_TASKS + i))
-    trap 'kill -TERM "$p" 2>/dev/null' TERM
-    "$@" & p=$!
-    wait "$p"; c=$?; while kill -0 "$p" 2>/dev/null; do wait "$p"; c=$?; done
-    [ "$c" = 0 ] || kill -USR1 $$
+    stop=0; trap 'stop=1' TERM
+    [ "$stop" = 0 ] || exit 143
+    "$@"; c=$?
+    [ "$c" = 0 ] || [ "$stop" = 1 ] || kill -USR1 $$
     exit "$c"
   ) & pids="$pids $!"; i=$((i + 1))
 done
-[ "$got" = 0 ] || kill -TERM $pids 2>/dev/null
 code=0
 for pid in $pids; do
-  wait "$pid"; c=$?; while kill -0 "$pid" 2>/dev/null; do wait "$pid"; c=$?; done
+  got=0; wait "$pid"; c=$?
+  while [ "$got" = 1 ]; do
+    got=0; wait "$pid"; c=$?; case $c in 127|255|-1) c=1;; esac
+  done
   case $c in 0) ;; *) case $code in 0|143) code=$c;; esac;; esac
 done
 exit "$code"
