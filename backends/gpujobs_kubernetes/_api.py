@@ -235,3 +235,9 @@ class Api:
         with contextlib.suppress(GpuJobsError), self.translating():
             response.read()
             response.release_conn()
+
+
+def hang_up(response: Any) -> None:
+    """End a read that another thread is blocked in; one that has ended by itself is no error."""
+    with contextlib.suppress(ValueError, OSError):
+        response.shutdown()

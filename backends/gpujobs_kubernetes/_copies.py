@@ -94,6 +94,8 @@ def _open(view: JobView, index: int, last: PodView | None, attempt: int, now: fl
         why = cause.message if cause else "It failed."
         again = Cause(Reason.REQUEUED, f"It is to be tried again. Before: {why}")
         return Copy(index, State.PENDING, last, again, attempt=attempt)
+    if last.exit_code is not None:  # the container has ended, its pod not yet
+        return Copy(index, State.RUNNING, last, Cause(Reason.STOPPING, "It is ending."), attempt=attempt)
     return Copy(index, State.PENDING, last, _reasons.waiting(last), attempt=attempt)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gpujobs.errors import GpuJobsError
-from gpujobs_kubernetes._api import PODS, path
+from gpujobs_kubernetes._api import PODS, hang_up, path
 from gpujobs_kubernetes._loglines import Cursor, Source
 from gpujobs_kubernetes._logs import CHUNK, READ_S, is_gone, question, snapshot, unreadable
 from gpujobs_kubernetes._sources import begun
@@ -77,7 +77,7 @@ class Follower:
             for reader in self._readers.values():
                 reader.ended.set()
                 if reader.response is not None:
-                    reader.response.shutdown()
+                    hang_up(reader.response)
 
     def _rest(self) -> Iterator[LogLine]:
         """After the end: pods that came and went unseen, and what every log still holds."""

@@ -18,10 +18,11 @@ _LONGEST_WORD = 100_000
 
 # One process per local rank; the first that fails ends the others, and its code is the pod's. POSIX sh has no "wait for
 # any", so each process has a shell that reports a failure by a signal; the container is one process group, which TERM
-# reaches as a whole. A wait that a signal interrupted is repeated; a shell that has then lost the code makes it 1.
+# reaches as a whole; twice, for a process that is just being made misses the first. A wait that a signal interrupted is
+# repeated; a shell that has then lost the code makes it 1.
 _TASKS = """\
-got=0; pids=; i=0
-trap 'got=1; trap "got=1" TERM USR1; kill -TERM 0' TERM USR1
+got=0; over=0; pids=; i=0
+trap 'got=1; over=1; trap "got=1" TERM USR1; kill -TERM 0; (sleep 1; kill -TERM 0) &' TERM USR1
 while [ "$i" -lt "$GPUJOBS_TASKS" ]; do
   (
     export GPUJOBS_LOCAL_RANK=$i GPUJOBS_RANK=$((GPUJOBS_NODE_RANK * GPUJOBS_TASKS + i))
@@ -35,9 +36,8 @@ done
 code=0
 for pid in $pids; do
   got=0; wait "$pid"; c=$?
-  while [ "$got" = 1 ]; do
-    got=0; wait "$pid"; c=$?; case $c in 127|255|-1) c=1;; esac
-  done
+  while [ "$got" = 1 ]; do got=0; wait "$pid"; c=$?; done
+  case $over$c in 1127|1255|1-1) c=1;; esac
   case $c in 0) ;; *) case $code in 0|143) code=$c;; esac;; esac
 done
 exit "$code"

@@ -14,7 +14,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from gpujobs.errors import AuthError, GpuJobsError
-from gpujobs_kubernetes._api import PODS, path
+from gpujobs_kubernetes._api import PODS, hang_up, path
 from gpujobs_kubernetes._errors import ExpiredError
 from gpujobs_kubernetes._lookup import COLLECTIONS, Found, add_object
 from gpujobs_kubernetes._names import ID, JOB_NAME, MANAGED, Place
@@ -89,7 +89,8 @@ class Watcher:
         with self._news:
             for stream in self._streams.values():
                 stream.stop = True
-                _shut(stream.response)
+                if stream.response is not None:
+                    hang_up(stream.response)
             self._streams.clear()
 
     def known(self, places: Iterable[Place]) -> Found:
@@ -276,9 +277,3 @@ def _events(response: Any) -> Iterable[Table]:
     while chunk := response.read1(1 << 16):
         *lines, rest = (rest + chunk).split(b"\n")
         yield from (json.loads(line) for line in lines if line)
-
-
-def _shut(response: Any) -> None:
-    """End a read that another thread is blocked in."""
-    if response is not None:
-        response.shutdown()

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from tests.live.kubernetes.conftest import Bed, Proxy
 
 pytestmark = pytest.mark.kubernetes
-RICH = GpuJob(command=["sh", "-c", "cat $GPUJOBS_FILES/a; echo $T"], files={"a": "file\n"}, secrets=[Secret("T", "told")])
+RICH = GpuJob(
+    command=["sh", "-c", "cat $GPUJOBS_FILES/a; echo $T"], files={"a": "file\n"}, secrets=[Secret("T", "told")]
+)
 
 
 def names(bed: Bed, namespace: str, kind: str) -> list[str]:
@@ -68,9 +70,7 @@ def test_an_open_submission_is_resumed(proxied: Client, proxy: Proxy) -> None:
     assert proxied.open_submissions() == []
 
 
-def test_clients_at_the_same_moment_make_one(
-    bed: Bed, namespace: str, tmp_path: Path, client: Client
-) -> None:
+def test_clients_at_the_same_moment_make_one(bed: Bed, namespace: str, tmp_path: Path, client: Client) -> None:
     """Four clients, one key, children included: one Job, one pod."""
     found: list[Job] = []
 

@@ -206,7 +206,9 @@ def test_scripts_setup_files_volumes_and_shm(client: Client) -> None:
 
 def test_what_the_patch_says_is_in_the_manifest(client: Client, bed: Bed, namespace: str) -> None:
     """``extra`` is merged as kubectl merges; it cannot change who the object is."""
-    patch = {"spec": {"ttlSecondsAfterFinished": 600, "template": {"spec": {"containers": [{"name": "main", "tty": True}]}}}}
+    patch = {
+        "spec": {"ttlSecondsAfterFinished": 600, "template": {"spec": {"containers": [{"name": "main", "tty": True}]}}}
+    }
     job = client.submit(GpuJob(command=["true"], extra={"kubernetes": patch}))
     name = job.ref.id.rpartition("/")[2]
     spec = json.loads(bed.kubectl("-n", namespace, "get", "job", name, "-o", "json"))["spec"]

@@ -162,7 +162,9 @@ def test_scaling_to_none_suspends_and_cancelling_is_final(client: Client) -> Non
 )
 def test_why_a_service_is_not_ready(client: Client, fields: dict[str, object], reason: Reason) -> None:
     """Each way of never being ready is told by its reason."""
-    service = client.submit(GpuService.model_validate({"name": "stuck", "command": ["sleep", "9"], "grace": 1, **fields}))
+    service = client.submit(
+        GpuService.model_validate({"name": "stuck", "command": ["sleep", "9"], "grace": 1, **fields})
+    )
 
     def told() -> Reason | None:
         cause = service.status().reason
