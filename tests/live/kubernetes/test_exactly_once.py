@@ -40,14 +40,19 @@ def test_a_lost_reply_makes_no_second_job(
     assert "lost-reply" in proxy.log.read_text()
 
 
-@pytest.mark.parametrize("call", ["POST .*/jobs", "POST .*/configmaps", "POST .*/secrets", "PATCH .*/jobs/"])
+@pytest.fixture(params=["POST .*/jobs", "POST .*/configmaps", "POST .*/secrets", "PATCH .*/jobs/"])
+def crashing(request: pytest.FixtureRequest, proxied: Client, proxy: Proxy) -> Client:
+    """A client that dies before one of its calls."""
+    proxy.fail(f"refuse {request.param}")
+    return proxied
+
+
 def test_a_crash_between_two_calls_leaves_nothing_running(
-    proxied: Client, proxy: Proxy, client: Client, bed: Bed, namespace: str, call: str
+    crashing: Client, client: Client, bed: Bed, namespace: str
 ) -> None:
     """The client dies before any one call: nothing runs, and submitting again with the key completes it once."""
-    proxy.fail(f"refuse {call}")
     with pytest.raises(UnavailableError) as caught:
-        proxied.submit(RICH, idempotency_key="crashed")
+        crashing.submit(RICH, idempotency_key="crashed")
 
     assert caught.value.key == "crashed"
     assert names(bed, namespace, "pods") == []

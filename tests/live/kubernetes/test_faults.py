@@ -189,8 +189,9 @@ def test_what_can_be_wrong_with_the_access_is_told_apart(bed: Bed, tmp_path: Pat
         ):
             client.list_jobs()
     with Client(bed.config("no-such-namespace"), state_dir=tmp_path) as client:
+        spec = sh("true")
         with pytest.raises(RejectedError, match="no namespace 'no-such-namespace'"):
-            client.submit(sh("true"))
+            client.submit(spec)
 
 
 def test_the_generated_role_is_enough(bed: Bed, namespace: str, tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_why_a_service_is_not_ready(client: Client, fields: dict[str, object], r
 
 
 def test_copies_that_restart_keep_the_log_of_before(client: Client, bed: Bed, namespace: str) -> None:
-    """The attempt before is read too, and lines of both are told apart; a headless Service gives each copy's address."""
+    """The attempt before is read too, told apart from the one now; a headless Service gives each copy's address."""
     script = "echo run; [ -e /keep/x ] && exec sleep 600; touch /keep/x; exit 1"
     service = client.submit(
         GpuService(
