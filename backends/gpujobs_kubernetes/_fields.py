@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gpujobs.errors import SpecError, UnsupportedError
+from gpujobs.refs import Ref
 from gpujobs_kubernetes._names import is_label_key, is_label_value, is_subdomain
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _MAX_PORT_NAME = 15
 
 
-def check(spec: GpuJob | GpuService) -> None:
+def check(spec: GpuJob | GpuService, target: str) -> None:
     """Refuse what could only fail later, or would be dropped in silence.
 
     Raises:
@@ -59,12 +60,19 @@ def check(spec: GpuJob | GpuService) -> None:
         )
     _check_values(spec)
     if spec.kind == "job":
-        _check_job(spec)
+        _check_job(spec, target)
     else:
         _check_service(spec)
 
 
-def _check_job(spec: GpuJob) -> None:
+def _check_job(spec: GpuJob, target: str) -> None:
+    for after in spec.after:
+        ref = Ref.parse(after.ref)
+        if (ref.backend, ref.target) != ("kubernetes", target):
+            raise UnsupportedError(
+                f"after: {after.ref} is not of this target, {target!r}, so its end cannot be seen from here.",
+                next_step="Wait for it with wait(), then submit.",
+            )
     if spec.array is not None and spec.nodes > 1:
         raise UnsupportedError(
             "array: an array of jobs that span several nodes each is not possible on Kubernetes.",

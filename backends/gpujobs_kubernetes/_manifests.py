@@ -45,7 +45,7 @@ def objects(item: Submission, site: Site, *, inherited: Mapping[str, str], secre
         SpecError: A value that Kubernetes does not take.
     """
     spec = item.spec
-    _fields.check(spec)
+    _fields.check(spec, site.target)
     children = tuple(_children(item, site, secrets))
     held = bool(children)
     if spec.kind == "job":
