@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gpujobs.results import Capacity, GpuCapacity
 from gpujobs_kubernetes._facts import COPIES, GPU, MEMORY, MIG, SHARED
 from gpujobs_kubernetes._quantity import whole
+from gpujobs_kubernetes._tables import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ def held(pods: Iterable[Mapping[str, Any]]) -> Held:
     """What pods that may run hold, by node and GPU resource."""
     found: Held = Counter()
     for pod in pods:
-        spec, status = pod.get("spec") or {}, pod.get("status") or {}
+        spec, status = inside(pod, "spec"), inside(pod, "status")
         node = spec.get("nodeName")
         if not node or status.get("phase") in {"Succeeded", "Failed"}:
             continue
@@ -44,7 +45,7 @@ def requests(spec: Mapping[str, Any]) -> Counter[str]:
 
 
 def _of(container: Mapping[str, Any]) -> Counter[str]:
-    limits: Mapping[str, str] = (container.get("resources") or {}).get("limits") or {}
+    limits: Mapping[str, str] = inside(container, "resources", "limits")
     return Counter({k: whole(v) for k, v in limits.items() if k in {GPU, SHARED} or k.startswith(MIG)})
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpujobs.errors import AuthError, ConfigError, MissingExtraError
+from gpujobs_kubernetes._tables import inside, rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gpujobs_kubernetes._options import KubernetesOptions
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_NOBODY: dict[str, Any] = {}
 _DEFAULT_FILE = "~/.kube/config"
 
 
@@ -158,8 +160,8 @@ def _context(merged: Mapping[str, Any], wanted: str | None, files: str) -> Mappi
 
 def _check_plugin(merged: Mapping[str, Any], context: Mapping[str, Any], configuration: Any, files: str) -> None:
     """The official client only logs a credential plugin's failure and goes on as nobody."""
-    users: list[Mapping[str, Any]] = merged.get("users") or []
-    user = next((u.get("user") or {} for u in users if u.get("name") == context["context"].get("user")), {})
+    users = rows(merged, "users")
+    user = next((inside(u, "user") for u in users if u.get("name") == inside(context, "context").get("user")), _NOBODY)
     if "exec" not in user or configuration.api_key or configuration.cert_file:
         return
     command = user["exec"].get("command")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpujobs.errors import AuthError, BackendError, ConfigError, GpuJobsError, NotFoundError, RejectedError
 from gpujobs.errors import UnavailableError as _Unavailable
+from gpujobs_kubernetes._tables import inside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +72,7 @@ def _status_object(body: bytes) -> dict[str, Any]:
 
 
 def _retry_after(headers: Mapping[str, str], told: Mapping[str, Any]) -> float | None:
-    asked = headers.get("Retry-After") or (told.get("details") or {}).get("retryAfterSeconds")
+    asked = headers.get("Retry-After") or inside(told, "details").get("retryAfterSeconds")
     try:
         return None if asked is None else float(asked)
     except ValueError:

@@ -16,6 +16,7 @@ from gpujobs.results import ExecResult
 from gpujobs_kubernetes._api import PODS, path
 from gpujobs_kubernetes._pod import CONTAINER
 from gpujobs_kubernetes._sockets import BINARY, CLOSE, EXEC, open_socket, translating
+from gpujobs_kubernetes._tables import inside, rows
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -140,7 +141,7 @@ def _exit_code(error: bytes, pod: str) -> int:
         ) from None
     if told.get("status") == "Success":
         return 0
-    for cause in (told.get("details") or {}).get("causes") or ():
+    for cause in rows(inside(told, "details"), "causes"):
         if cause.get("reason") == "ExitCode":
             return int(cause["message"])
     message = str(told.get("message", ""))

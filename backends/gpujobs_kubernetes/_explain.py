@@ -11,6 +11,7 @@ from gpujobs_kubernetes._capacity import TIME_SLICED, requests
 from gpujobs_kubernetes._facts import STRATEGY
 from gpujobs_kubernetes._fit import free_gpus, misfit
 from gpujobs_kubernetes._quantity import whole
+from gpujobs_kubernetes._tables import inside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ def _shares(status: Status, pod: Table, nodes: Sequence[NodeFacts]) -> bool:
 
 
 def _quota_lines(quota: Table) -> list[str]:
-    hard, used = quota.get("status", {}).get("hard") or {}, quota.get("status", {}).get("used") or {}
+    hard, used = inside(quota, "status", "hard"), inside(quota, "status", "used")
     name = quota["metadata"]["name"]
     return [
         f"quota {name}: {used.get(key, '0')} of {limit} {key} used"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gpujobs_kubernetes._capacity import requests
 from gpujobs_kubernetes._pod import HOSTNAME
 from gpujobs_kubernetes._quantity import whole
+from gpujobs_kubernetes._tables import inside, rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ class Misfit:
 
 def misfit(pod: Mapping[str, Any], node: NodeFacts) -> str:
     """Why a pod spec can never run on a node, however empty; empty text where it could."""
-    for key, value in (pod.get("nodeSelector") or {}).items():
+    for key, value in inside(pod, "nodeSelector").items():
         if node.labels.get(key) != value:
             return f"its label {key} is {node.labels.get(key)!r}, not {value!r}"
     for term in _terms(pod):
@@ -68,16 +69,15 @@ def free_gpus(pod: Mapping[str, Any], nodes: Sequence[NodeFacts], taken: Held) -
 
 
 def _terms(pod: Mapping[str, Any]) -> list[Table]:
-    affinity = ((pod.get("affinity") or {}).get("nodeAffinity") or {}).get(
-        "requiredDuringSchedulingIgnoredDuringExecution"
-    ) or {}
-    terms = affinity.get("nodeSelectorTerms") or []
-    return terms[0].get("matchExpressions") or [] if len(terms) == 1 else []
+    required = inside(pod, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    terms = rows(required, "nodeSelectorTerms")
+    return rows(terms[0], "matchExpressions") if len(terms) == 1 else []
 
 
 def holds(term: Mapping[str, Any], node: NodeFacts) -> bool:
     """Whether a node selector requirement holds on a node."""
-    key, values = term["key"], term.get("values") or []
+    key: str = term["key"]
+    values: list[str] = term.get("values") or []
     value = node.labels.get(key, node.name if key == HOSTNAME else None)
     operator = term["operator"]
     if operator == "In":

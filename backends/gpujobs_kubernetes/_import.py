@@ -11,6 +11,7 @@ from gpujobs.errors import SpecError
 from gpujobs.formats import spec_error
 from gpujobs.specs import GpuJob, GpuService
 from gpujobs_kubernetes._import_pod import Reader
+from gpujobs_kubernetes._tables import inside
 
 Table = dict[str, Any]
 _MAIN = ("Job", "Deployment", "Pod")
@@ -81,7 +82,7 @@ def _workload(main: Table, meta: Table, reader: Reader, services: list[Table]) -
     reader.lost += [f"Service {s['metadata'].get('name')}: a job has none" for s in services]
     if main["kind"] == "Pod":
         fields = reader.pod(main.get("spec") or {})
-        policy = (main.get("spec") or {}).get("restartPolicy", "Always")
+        policy = inside(main, "spec").get("restartPolicy", "Always")
         if policy != "Never":
             reader.lost.append(f"restartPolicy {policy}: a job is not started again; set retries")
         _carry(fields, {}, reader)
@@ -90,7 +91,7 @@ def _workload(main: Table, meta: Table, reader: Reader, services: list[Table]) -
 
 
 def _named(fields: Table, meta: Table) -> Table:
-    labels = {k: str(v) for k, v in (meta.get("labels") or {}).items()}
+    labels = {k: str(v) for k, v in inside(meta, "labels").items()}
     return {**({"name": meta["name"]} if meta.get("name") else {}), **({"labels": labels} if labels else {}), **fields}
 
 
@@ -121,7 +122,7 @@ def _service(main: Table, meta: Table, reader: Reader, services: list[Table]) ->
     fields = reader.pod(template.get("spec") or {})
     fields["replicas"] = spec.get("replicas", 1)
     fields.update(reader.probes())
-    labels: Table = (template.get("metadata") or {}).get("labels") or {}
+    labels = inside(template, "metadata", "labels")
     mine = [s for s in services if _selects(s, labels)]
     reader.lost += [f"Service {s['metadata'].get('name')}: it selects other pods" for s in services if s not in mine]
     reader.lost += [f"Service {s['metadata'].get('name')}: only one can be had" for s in mine[1:]]

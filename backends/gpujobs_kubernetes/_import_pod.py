@@ -11,6 +11,7 @@ from gpujobs_kubernetes._facts import GPU, MIG, SHARED
 from gpujobs_kubernetes._gpus import TOLERATION
 from gpujobs_kubernetes._pod import CONTAINER
 from gpujobs_kubernetes._quantity import parse, whole
+from gpujobs_kubernetes._tables import inside
 
 Table = dict[str, Any]
 _POD_FIELDS = frozenset(
@@ -54,7 +55,7 @@ class Reader:
             fields["image_pull_policy"] = main["imagePullPolicy"]
         fields.update(self._mounts(main, spec))
         fields.update(self._placement(spec, gpus=bool(fields.get("gpus"))))
-        security = {**(spec.get("securityContext") or {}), **(main.get("securityContext") or {})}
+        security = {**inside(spec, "securityContext"), **inside(main, "securityContext")}
         if security:
             fields["security_context"] = security
         self.rest.update({k: v for k, v in spec.items() if k not in _POD_FIELDS})
@@ -143,8 +144,8 @@ class Reader:
             self.lost.append(f"ConfigMap {source.get('name')} at {mount['mountPath']}: give its files with files=...")
             return
         paths = {i["key"]: i["path"] for i in source.get("items") or ()}
-        binary = {k: base64.b64decode(v) for k, v in (config.get("binaryData") or {}).items()}
-        for key, content in {**(config.get("data") or {}), **binary}.items():
+        binary = {k: base64.b64decode(v) for k, v in inside(config, "binaryData").items()}
+        for key, content in {**inside(config, "data"), **binary}.items():
             if not paths or key in paths:
                 found.setdefault("files", {})[f"{mount['mountPath'].rstrip('/')}/{paths.get(key, key)}"] = content
 

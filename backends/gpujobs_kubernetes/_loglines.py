@@ -32,8 +32,8 @@ class Stamps:
     """Timestamps as times; most lines of a log share their second with the one before."""
 
     def __init__(self) -> None:
-        self._second = b""
-        self._zone = b""
+        self._second: bytes = b""
+        self._zone: bytes = b""
         self._base = _EPOCH
 
     def time(self, stamp: bytes) -> datetime | None:

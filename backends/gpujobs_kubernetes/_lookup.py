@@ -10,6 +10,7 @@ from gpujobs.errors import NotFoundError
 from gpujobs_kubernetes._api import DEPLOYMENTS, EVENTS, JOBS, PODS, path
 from gpujobs_kubernetes._names import ID, JOB_NAME, MANAGED, MANAGED_BY, Place
 from gpujobs_kubernetes._service_views import ServiceView, service_view
+from gpujobs_kubernetes._tables import inside, labels_of
 from gpujobs_kubernetes._views import JobView, PodView, job_view, parse_time, pod_view
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ class Found:
 
 def ours(item: Mapping[str, object]) -> bool:
     """Whether gpujobs made the object."""
-    meta = item.get("metadata")
-    marks = meta.get("labels") if isinstance(meta, dict) else None
-    return isinstance(marks, dict) and marks.get(MANAGED_BY) == MANAGED[MANAGED_BY]
+    return labels_of(item).get(MANAGED_BY) == MANAGED[MANAGED_BY]
 
 
 def find(api: Api, places: Iterable[Place], *, now: float, patient: bool) -> Found:
@@ -140,8 +139,6 @@ def _add_refusals(api: Api, found: Found, *, now: float, patient: bool) -> None:
 
 def event_time(event: Mapping[str, object]) -> str:
     """When an event was last seen, as text that sorts."""
-    series = event.get("series")
-    last = series.get("lastObservedTime") if isinstance(series, dict) else None
-    meta = event.get("metadata")
-    made = meta.get("creationTimestamp") if isinstance(meta, dict) else None
+    last = inside(event, "series").get("lastObservedTime")
+    made = inside(event, "metadata").get("creationTimestamp")
     return str(last or event.get("lastTimestamp") or event.get("eventTime") or made or "")

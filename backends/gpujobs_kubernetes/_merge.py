@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from gpujobs_kubernetes._tables import inside
+
 # The lists that are merged by a key of their elements; all others are replaced. From the API's own patchMergeKey tags.
 _KEYS = {
     "containers": "name",
@@ -33,8 +35,7 @@ def strategic_merge(original: Table, patch: Table) -> Table:
         if value is None:
             merged.pop(key, None)
         elif value.__class__ is dict:
-            before = merged.get(key)
-            merged[key] = strategic_merge(before if before.__class__ is dict else {}, value)
+            merged[key] = strategic_merge(inside(merged, key), value)
         elif value.__class__ is list and key in _KEYS:
             merged[key] = _merge_list(merged.get(key) or [], value, _KEYS[key])
         else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gpujobs.errors import PreflightError
 from gpujobs_kubernetes._capacity import requests
 from gpujobs_kubernetes._fit import misfit
+from gpujobs_kubernetes._tables import inside, rows
 
 if TYPE_CHECKING:
     from gpujobs.gpu import Gpu
@@ -48,12 +49,11 @@ def refusal(pod: Table, gpu: Gpu | None, facts: Facts) -> PreflightError | None:
 
 
 def _offers_product(pod: Table, facts: Facts) -> bool:
-    affinity = pod.get("affinity") or {}
-    required = (affinity.get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or {}
-    values = {
+    required = inside(pod, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    values: set[str] = {
         value
-        for term in required.get("nodeSelectorTerms") or ()
-        for expression in term.get("matchExpressions") or ()
+        for term in rows(required, "nodeSelectorTerms")
+        for expression in rows(term, "matchExpressions")
         if expression["key"].endswith("gpu.product")
         for value in expression["values"]
     }

@@ -9,6 +9,7 @@ from gpujobs.errors import NotFoundError, RejectedError
 from gpujobs_kubernetes._api import DEPLOYMENTS, SERVICES, path
 from gpujobs_kubernetes._errors import ModifiedError
 from gpujobs_kubernetes._names import HOLD, REPLICAS
+from gpujobs_kubernetes._tables import annotations_of
 
 if TYPE_CHECKING:
     from gpujobs_kubernetes._api import Api, Table
@@ -47,10 +48,10 @@ def roll_out(api: Api, sender: Sender, objects: Objects, found: Table, *, now: f
 def _merged(main: Table, found: Table, now: float) -> Table:
     """The new definition on the old object: what the cluster noted on it stays, a hold of ours goes."""
     meta = found["metadata"]
-    notes = {**(meta.get("annotations") or {}), **main["metadata"]["annotations"]}
+    notes: Table = {**annotations_of(found), **main["metadata"]["annotations"]}
     replicas = int(notes.pop(REPLICAS, main["spec"]["replicas"]))
     notes.pop(HOLD, None)
-    new = {**main, "metadata": {**meta, "labels": main["metadata"]["labels"], "annotations": notes}}
+    new: Table = {**main, "metadata": {**meta, "labels": main["metadata"]["labels"], "annotations": notes}}
     template = {**main["spec"]["template"]}
     # A secret's new value shows in no definition: pods are replaced, so that they read it.
     template["metadata"] = {**template["metadata"], "annotations": {_RESTARTED: f"{now:.6f}"}}

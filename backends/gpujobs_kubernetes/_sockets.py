@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -29,31 +30,29 @@ def open_socket(api: Api, where: str, query: Sequence[tuple[str, str]], protocol
     """
     # The official client's own function: it knows certificates and proxies. Both come with the extra.
     create_websocket = official("stream.ws_client").create_websocket
-    from websocket import WebSocketBadStatusException, WebSocketException  # noqa: PLC0415
-
+    sockets: Any = importlib.import_module("websocket")
     connection = api.connection
     url = f"{connection.host}{where}?{urlencode(query)}".replace("http", "ws", 1)
     headers = {**connection.headers(), "sec-websocket-protocol": protocols}
     try:
         return create_websocket(connection.configuration, url, headers)
-    except WebSocketBadStatusException as e:
+    except sockets.WebSocketBadStatusException as e:
         body: bytes = getattr(e, "resp_body", None) or b""
-        told = getattr(e, "resp_headers", None) or {}
+        told: dict[str, str] = getattr(e, "resp_headers", None) or {}
         raise from_reply(
             e.status_code, body, told, what=f"open {where}", host=connection.host, who=connection.who
         ) from e
-    except (WebSocketException, OSError) as e:
+    except (sockets.WebSocketException, OSError) as e:
         raise from_network(e, host=connection.host, who=connection.who) from e
 
 
 @contextlib.contextmanager
 def translating(what: str) -> Generator[None]:
     """Errors of a connection that is open, as one of ours."""
-    from websocket import WebSocketException  # noqa: PLC0415  # comes with the extra
-
+    sockets: Any = importlib.import_module("websocket")  # comes with the extra
     try:
         yield
     except GpuJobsError:
         raise
-    except (WebSocketException, OSError) as e:
+    except (sockets.WebSocketException, OSError) as e:
         raise UnavailableError(f"The connection to {what} was cut: {e}.", next_step="Try again.") from e

@@ -15,6 +15,7 @@ from gpujobs_kubernetes._api import COLLECTIONS, JOBS, path
 from gpujobs_kubernetes._errors import AlreadyExistsError, ModifiedError
 from gpujobs_kubernetes._lookup import ours
 from gpujobs_kubernetes._names import AFTER, HOLD, KEY, REPLICAS, SPEC, Place, ref_to
+from gpujobs_kubernetes._tables import annotations_of, rows
 from gpujobs_kubernetes._yaml import dump
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Sender:
         meta = main["metadata"]
         where = COLLECTIONS[main["kind"]]
         found, made = self._create(item, main, where)
-        held = (found["metadata"].get("annotations") or {}).get(HOLD)
+        held = annotations_of(found).get(HOLD)
         if held == "children":
             try:
                 self._complete(objects, found, where)
@@ -114,7 +115,7 @@ class Sender:
                 self._api.patch(path(where, meta["namespace"], meta["name"]), _waking(found, objects, where))
             except ModifiedError:
                 found = self._api.get(path(where, meta["namespace"], meta["name"]))
-                if (found["metadata"].get("annotations") or {}).get(HOLD) == "children":
+                if annotations_of(found).get(HOLD) == "children":
                     continue
             return
 
@@ -148,7 +149,7 @@ class Sender:
             if isinstance(refused, AlreadyExistsError):
                 return False
             raise refused from None
-        owners = there["metadata"].get("ownerReferences") or []
+        owners = rows(there["metadata"], "ownerReferences")
         if any(o.get("uid") == owner for o in owners):
             return True
         if not owners:
@@ -181,7 +182,7 @@ def _same(item: Submission, found: Table, what: str) -> Table:
     Raises:
         ConflictError: It is another's.
     """
-    notes = found["metadata"].get("annotations") or {}
+    notes = annotations_of(found)
     if not ours(found) or KEY not in notes:
         raise ConflictError(
             f"There is a {what} already, which gpujobs did not make.", next_step="Give the workload another name."

@@ -18,6 +18,7 @@ from gpujobs_kubernetes._api import PODS, hang_up, path
 from gpujobs_kubernetes._errors import ExpiredError
 from gpujobs_kubernetes._lookup import COLLECTIONS, Found, add_object
 from gpujobs_kubernetes._names import ID, JOB_NAME, MANAGED, Place
+from gpujobs_kubernetes._tables import labels_of
 from gpujobs_kubernetes._views import JobView, PodView, pod_view
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ def _place(key: Key, item: Table) -> Place | None:
     namespace, collection = key
     if collection != PODS:
         return Place(namespace, "job" if collection == COLLECTIONS["job"] else "service", meta["name"])
-    labels = meta.get("labels") or {}
+    labels = labels_of(item)
     owner = labels.get(ID)
     return Place(namespace, "job" if JOB_NAME in labels else "service", owner) if owner else None
 

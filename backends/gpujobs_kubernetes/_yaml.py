@@ -7,7 +7,7 @@ number. Here every text is quoted, or a literal block, so that no text means any
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -41,10 +41,10 @@ def _table(table: Mapping[str, Any], indent: str) -> Iterator[str]:
 def _entry(head: str, value: Any, indent: str) -> Iterator[str]:
     if isinstance(value, dict) and value:
         yield head
-        yield from _table(value, indent + "  ")
+        yield from _table(cast("dict[str, Any]", value), indent + "  ")
     elif isinstance(value, (list, tuple)) and value:
         yield head
-        for element in value:
+        for element in cast("list[Any]", value):
             yield from _element(element, indent)
     elif isinstance(value, str) and "\n" in value and _BLOCK.fullmatch(value):
         yield f"{head} |{'' if value.endswith(chr(10)) else '-'}"
@@ -57,12 +57,12 @@ def _element(element: Any, indent: str) -> Iterator[str]:
     """A list's element: its first line after the dash, the rest as deep as that."""
     deeper = indent + "  "
     if isinstance(element, dict) and element:
-        lines = list(_table(element, deeper))
+        lines = list(_table(cast("dict[str, Any]", element), deeper))
         yield f"{indent}- {lines[0][len(deeper) :]}"
         yield from lines[1:]
     elif isinstance(element, (list, tuple)) and element:
         yield f"{indent}-"
-        for inner in element:
+        for inner in cast("list[Any]", element):
             yield from _element(inner, deeper)
     else:
         yield from _entry(f"{indent}-", element, indent)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpujobs import Client, ConflictError, GpuJob, GpuService, RejectedError, Secret, State, UnavailableError
+from gpujobs import Client, ConflictError, GpuJob, GpuService, Port, RejectedError, Secret, State, UnavailableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,7 +120,7 @@ def test_what_is_not_ours_is_left_alone(client: Client, bed: Bed, namespace: str
 def test_a_refused_service_does_not_keep_its_name(client: Client, bed: Bed, namespace: str) -> None:
     """A node port outside the range is refused by the server, and nothing is left."""
     with pytest.raises(RejectedError, match="nodePort"):
-        client.submit(GpuService(name="wrong", command=["true"], ports=[{"port": 80, "node_port": 80}]))
+        client.submit(GpuService(name="wrong", command=["true"], ports=[Port(80, node_port=80)]))
 
     bed.until(lambda: names(bed, namespace, "deployments") == [], 10)
 

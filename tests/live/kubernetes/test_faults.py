@@ -21,7 +21,7 @@ pytestmark = pytest.mark.kubernetes
 
 def sh(script: str, **fields: Any) -> GpuJob:
     """A job that runs a line of sh."""
-    return GpuJob(command=["sh", "-c", script], **{"grace": 1, **fields})
+    return GpuJob.model_validate({"command": ["sh", "-c", script], "grace": 1, **fields})
 
 
 def reason(status: Status) -> Reason | None:

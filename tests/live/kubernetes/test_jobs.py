@@ -34,7 +34,7 @@ else:
 
 def sh(script: str, **fields: Any) -> GpuJob:
     """A job that runs a line of sh."""
-    return GpuJob(command=["sh", "-c", script], **{"grace": 1, **fields})
+    return GpuJob.model_validate({"command": ["sh", "-c", script], "grace": 1, **fields})
 
 
 def texts(job: Any, **query: Any) -> list[str]:

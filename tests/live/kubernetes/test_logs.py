@@ -20,7 +20,7 @@ COUNT = "i=0; while [ $i -lt {n} ]; do echo line $i; i=$((i+1)); {pause} done"
 
 def count(n: int, pause: str = "", **fields: Any) -> GpuJob:
     """A job that counts."""
-    return GpuJob(command=["sh", "-c", COUNT.format(n=n, pause=pause)], **{"grace": 1, **fields})
+    return GpuJob.model_validate({"command": ["sh", "-c", COUNT.format(n=n, pause=pause)], "grace": 1, **fields})
 
 
 def follow(job: Job) -> tuple[threading.Thread, list[LogLine]]:

@@ -20,7 +20,11 @@ class MakeJob(Protocol):
     """Makes a Job."""
 
     def __call__(
-        self, status: dict[str, Any] | None = None, *, spec: dict[str, Any] | None = None, **notes: str
+        self,
+        status: dict[str, Any] | None = None,
+        *,
+        spec: dict[str, Any] | None = None,
+        notes: dict[str, str] | None = None,
     ) -> Any: ...
 
 
@@ -55,9 +59,11 @@ def make_pod() -> MakePod:
 
 @pytest.fixture
 def make_job() -> MakeJob:
-    """The Job ``j``; keywords are annotations of gpujobs."""
+    """The Job ``j``; ``notes`` are annotations of gpujobs."""
 
-    def make(status: dict[str, Any] | None = None, *, spec: dict[str, Any] | None = None, **notes: str) -> Any:
+    def make(
+        status: dict[str, Any] | None = None, *, spec: dict[str, Any] | None = None, notes: dict[str, str] | None = None
+    ) -> Any:
         about = {
             "name": "j",
             "namespace": "ns",
@@ -65,7 +71,7 @@ def make_job() -> MakeJob:
             "resourceVersion": "9",
             "creationTimestamp": "2026-01-01T00:00:00Z",
             "labels": {"app.kubernetes.io/managed-by": "gpujobs"},
-            "annotations": {f"gpujobs/{k.replace('_', '-')}": v for k, v in notes.items()},
+            "annotations": {f"gpujobs/{k.replace('_', '-')}": v for k, v in (notes or {}).items()},
         }
         body = {"completions": 1, "completionMode": "Indexed", "template": {"spec": {}}, **(spec or {})}
         return {"metadata": about, "spec": body, "status": status or {}}

@@ -143,7 +143,7 @@ def test_disruptions_do_not_use_up_retries(
     submit: Submit,
     requeue: bool | None,
     version: tuple[int, int],
-    action: str,  # noqa: FBT001  # the field's values
+    action: str,  # the field's values
 ) -> None:
     """Unless requeue=False says that they are the end."""
     site = Site("prod", "ml", Facts(version=version))

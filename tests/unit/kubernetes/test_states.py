@@ -218,8 +218,8 @@ def test_an_end_that_gpujobs_asked_for_is_told_by_its_note(
 ) -> None:
     """Not by what Kubernetes calls it; until no pod runs it is still RUNNING, and ending."""
     pods = [pod_view(make_pod(ended(137) | {"reason": "DeadlineExceeded"}))]
-    over = job_status(REF, job_view(make_job(failed("DeadlineExceeded"), ended=note)), pods, now=NOW)
-    still = job_status(REF, job_view(make_job(ended=note)), [pod_view(make_pod(RUNNING))], now=NOW)
+    over = job_status(REF, job_view(make_job(failed("DeadlineExceeded"), notes={"ended": note})), pods, now=NOW)
+    still = job_status(REF, job_view(make_job(notes={"ended": note})), [pod_view(make_pod(RUNNING))], now=NOW)
 
     assert over.reason is not None
     assert (over.state, over.reason.code, over.exit_code) == (state, reason, None)
@@ -229,7 +229,10 @@ def test_an_end_that_gpujobs_asked_for_is_told_by_its_note(
 
 def test_a_job_that_ended_before_it_was_cancelled_has_succeeded(make_job: MakeJob) -> None:
     """The note alone is no end."""
-    assert job_status(REF, job_view(make_job(COMPLETE, ended="cancelled x")), [], now=NOW).state is State.SUCCEEDED
+    assert (
+        job_status(REF, job_view(make_job(COMPLETE, notes={"ended": "cancelled x"})), [], now=NOW).state
+        is State.SUCCEEDED
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,7 +248,7 @@ def test_why_a_job_is_suspended(
     make_job: MakeJob, spec: dict[str, Any], notes: dict[str, str], state: State, reason: Reason
 ) -> None:
     """By us, by an upstream, or by somebody."""
-    found = job_status(REF, job_view(make_job(spec=spec, **notes)), [], now=NOW)
+    found = job_status(REF, job_view(make_job(spec=spec, notes=notes)), [], now=NOW)
 
     assert found.reason is not None
     assert (found.state, found.reason.code) == (state, reason)
