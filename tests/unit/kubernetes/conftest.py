@@ -9,11 +9,16 @@ import pytest
 from gpujobs.backend import Submission
 from gpujobs.specs import GpuJob, GpuService
 
+Table = dict[str, Any]
+Notes = dict[str, str] | None
+
 
 class MakePod(Protocol):
     """Makes a pod."""
 
-    def __call__(self, status: dict[str, Any] | None = None, **meta: Any) -> dict[str, Any]: ...
+    def __call__(self, status: Table | None = None, **meta: Any) -> Table:
+        """The pod."""
+        ...
 
 
 class MakeJob(Protocol):
@@ -31,7 +36,9 @@ class MakeJob(Protocol):
 class Submit(Protocol):
     """Makes a submission."""
 
-    def __call__(self, spec: GpuJob | GpuService | None = None, *, key: str = ..., **fields: Any) -> Submission: ...
+    def __call__(self, spec: GpuJob | GpuService | None = None, *, key: str = ..., **fields: Any) -> Submission:
+        """The submission."""
+        ...
 
 
 @pytest.fixture
@@ -61,9 +68,7 @@ def make_pod() -> MakePod:
 def make_job() -> MakeJob:
     """The Job ``j``; ``notes`` are annotations of gpujobs."""
 
-    def make(
-        status: dict[str, Any] | None = None, *, spec: dict[str, Any] | None = None, notes: dict[str, str] | None = None
-    ) -> Any:
+    def make(status: Table | None = None, *, spec: Table | None = None, notes: Notes = None) -> Table:
         about = {
             "name": "j",
             "namespace": "ns",

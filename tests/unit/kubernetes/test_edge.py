@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +15,10 @@ from gpujobs.testing.clock import ManualClock
 from gpujobs_kubernetes import KubernetesBackend, KubernetesOptions
 from gpujobs_kubernetes._api import Api
 from gpujobs_kubernetes._errors import AlreadyExistsError, ExpiredError, ModifiedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 Answer = tuple[int, dict[str, str], Any]
 
@@ -61,7 +63,7 @@ def server() -> Iterator[Server]:
     made.http.server_close()
 
 
-def kubeconfig(file: Path, server: str, token: str = "one") -> Path:
+def kubeconfig(file: Path, server: str, token: str = "one") -> Path:  # noqa: S107  # no secret
     """A kubeconfig."""
     file.write_text(
         json.dumps(

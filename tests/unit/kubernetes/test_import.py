@@ -87,7 +87,9 @@ spec:
       activeDeadlineSeconds: 600
       terminationGracePeriodSeconds: 5
       nodeSelector: {zone: a}
-      tolerations: [{key: nvidia.com/gpu, operator: Exists}, {key: x, operator: Equal, value: "y", tolerationSeconds: 3}]
+      tolerations:
+      - {key: nvidia.com/gpu, operator: Exists}
+      - {key: x, operator: Equal, value: "y", tolerationSeconds: 3}
       serviceAccountName: sa
       hostNetwork: true
       initContainers: [{name: init, image: i}]
@@ -95,7 +97,10 @@ spec:
       - name: c
         image: i:1
         command: [sh, -c, "echo $(A) $$(A) $HOME"]
-        env: [{name: A, value: "1"}, {name: B, value: "$(A)2"}, {name: N, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]
+        env:
+        - {name: A, value: "1"}
+        - {name: B, value: "$(A)2"}
+        - {name: N, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
         resources: {limits: {nvidia.com/mig-1g.10gb: 2, memory: 24Gi, cpu: 2}, requests: {memory: 16Gi}}
         volumeMounts: [{name: shm, mountPath: /dev/shm}, {name: conf, mountPath: /etc/conf}, {name: s, mountPath: /s}]
       volumes:
@@ -206,7 +211,7 @@ def test_a_job_with_everything() -> None:
 def test_a_pod_becomes_a_job() -> None:
     """What its restart policy meant is said."""
     job, lost = read(
-        "{kind: Pod, metadata: {name: p}, spec: {restartPolicy: OnFailure, containers: [{name: c, image: i, args: [x]}]}}"
+        "kind: Pod\nmetadata: {name: p}\nspec: {restartPolicy: OnFailure, containers: [{name: c, image: i, args: [x]}]}"
     )
 
     assert isinstance(job, GpuJob)
@@ -225,7 +230,7 @@ def test_a_pod_becomes_a_job() -> None:
         ("{kind: Job, metadata: {name: a}}", "no valid Job"),
         ("{kind: Pod, metadata: {name: a}}\n---\n{kind: Pod, metadata: {name: b}}", "2 workloads"),
         (
-            "{kind: Pod, metadata: {name: a}, spec: {containers: [{name: c, image: i, resources: {limits: {cpu: x}}}]}}",
+            "kind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: i, resources: {limits: {cpu: x}}}]}",
             "quantity",
         ),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,7 +13,9 @@ from gpujobs.parts import After, Rollout, Toleration
 from gpujobs_kubernetes._facts import Facts, NodeFacts, Site
 from gpujobs_kubernetes._manifests import Objects, objects
 from gpujobs_kubernetes._yaml import dump_all
-from tests.unit.kubernetes.conftest import Submit
+
+if TYPE_CHECKING:
+    from tests.unit.kubernetes.conftest import Submit
 
 NODES = (
     NodeFacts("a", {"nvidia.com/gpu": 4}, {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}),
@@ -117,7 +119,7 @@ def test_an_array_is_an_indexed_job(submit: Submit) -> None:
 
 
 def test_limits_of_time(submit: Submit) -> None:
-    """The attempt's is the pod's own, which keeps pod and log; the whole life is the Job's. Never shorter than asked."""
+    """The attempt's is the pod's own, which keeps pod and log; the whole life is the Job's; never shorter than asked."""
     item = submit(
         time_limit=timedelta(seconds=90.5),
         deadline=3600,
@@ -141,9 +143,9 @@ def test_limits_of_time(submit: Submit) -> None:
 )
 def test_disruptions_do_not_use_up_retries(
     submit: Submit,
-    requeue: bool | None,
+    requeue: bool | None,  # noqa: FBT001  # the field's values
     version: tuple[int, int],
-    action: str,  # the field's values
+    action: str,
 ) -> None:
     """Unless requeue=False says that they are the end."""
     site = Site("prod", "ml", Facts(version=version))
@@ -251,7 +253,7 @@ def test_the_rest_of_a_pod(submit: Submit) -> None:
 
 
 def test_a_service_is_a_deployment_that_never_hangs_for_a_gpu(submit: Submit) -> None:
-    """Copies that hold GPUs are replaced in place; without GPUs Kubernetes' own way is kept; a rollout says otherwise."""
+    """Copies that hold GPUs are replaced in place, unless a rollout says otherwise; others in Kubernetes' own way."""
     service = GpuService(name="s", image="i", command=["x"], gpus=1, replicas=2)
     main = made(submit(service, key="s")).main
 

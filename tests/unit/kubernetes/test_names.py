@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from gpujobs.refs import Ref
 from gpujobs.specs import GpuJob
 from gpujobs_kubernetes import _names
-from tests.unit.kubernetes.conftest import Submit
+
+if TYPE_CHECKING:
+    from tests.unit.kubernetes.conftest import Submit
 
 TEXT = st.text(min_size=1, max_size=256).filter(lambda t: "\0" not in t)
 

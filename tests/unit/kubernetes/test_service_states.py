@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,7 +10,9 @@ from gpujobs import Reason, Ref, State
 from gpujobs_kubernetes._service_states import service_copies, service_status
 from gpujobs_kubernetes._service_views import service_view
 from gpujobs_kubernetes._views import pod_view
-from tests.unit.kubernetes.conftest import MakePod
+
+if TYPE_CHECKING:
+    from tests.unit.kubernetes.conftest import MakePod
 
 REF = Ref("kubernetes", "k", "ns/service/s")
 NOW = 1767225700.0

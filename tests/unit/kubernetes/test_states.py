@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,7 +10,9 @@ from gpujobs import Reason, Ref, State
 from gpujobs_kubernetes import _reasons
 from gpujobs_kubernetes._states import element_status, job_status
 from gpujobs_kubernetes._views import job_view, parse_indexes, pod_view
-from tests.unit.kubernetes.conftest import MakeJob, MakePod
+
+if TYPE_CHECKING:
+    from tests.unit.kubernetes.conftest import MakeJob, MakePod
 
 REF = Ref("kubernetes", "k", "ns/job/j")
 NOW = 1767225700.0  # 2026-01-01T00:01:40Z
@@ -100,7 +102,7 @@ def unscheduled(message: str, reason: str = "Unschedulable") -> dict[str, Any]:
         ({"phase": "Failed"}, None, None, Reason.UNKNOWN),
     ],
 )
-def test_every_bad_end_is_told_apart(
+def test_every_bad_end_is_told_apart(  # noqa: PLR0917  # one column of the table each
     make_job: MakeJob,
     make_pod: MakePod,
     status: dict[str, Any],
