@@ -24,13 +24,9 @@ class MakePod(Protocol):
 class MakeJob(Protocol):
     """Makes a Job."""
 
-    def __call__(
-        self,
-        status: dict[str, Any] | None = None,
-        *,
-        spec: dict[str, Any] | None = None,
-        notes: dict[str, str] | None = None,
-    ) -> Any: ...
+    def __call__(self, status: Table | None = None, *, spec: Table | None = None, notes: Notes = None) -> Table:
+        """The Job."""
+        ...
 
 
 class Submit(Protocol):

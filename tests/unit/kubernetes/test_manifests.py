@@ -119,7 +119,7 @@ def test_an_array_is_an_indexed_job(submit: Submit) -> None:
 
 
 def test_limits_of_time(submit: Submit) -> None:
-    """The attempt's is the pod's own, which keeps pod and log; the whole life is the Job's; never shorter than asked."""
+    """The attempt's is the pod's own, which keeps pod and log; the whole life is the Job's. Rounded up."""
     item = submit(
         time_limit=timedelta(seconds=90.5),
         deadline=3600,
