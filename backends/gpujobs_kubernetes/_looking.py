@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gpujobs.backend import JobQuery
     from gpujobs.refs import Ref
 
+_MOST_KEPT = 50_000
 _NO_PODS_S = 5.0
 """A Job without pods is asked for directly this often: only an event tells why."""
 
@@ -137,6 +138,8 @@ class Looking(BackendBase):
         status = _status(ref, place, known, now)
         # What is being deleted, or has no pods, also changes with time alone.
         if known.pods_of(whole) and not any(p.deleting for p in known.pods_of(whole)):
+            if len(self._memo) > _MOST_KEPT:
+                self._memo.clear()
             self._memo[ref] = (serial, status)
         return status
 

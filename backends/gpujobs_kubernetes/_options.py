@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
 from gpujobs._model import Amount, Count, Model, Text
@@ -21,7 +19,6 @@ class KubernetesOptions(Model):
         runtime_class: Of workloads that ask for GPUs; ``none`` sets none. By default ``nvidia`` where it exists.
         gpu_resource: The resource that GPUs are asked by; by default what the nodes offer.
         autoscaling: Nodes may appear, so that no lack of GPUs is refused as impossible.
-        releaser: Runs a small pod without GPU in the namespace that releases jobs which wait for others.
         connections: Kept open to the API server at most.
         timeout: Seconds to wait for an answer.
         tolerations: Added to every workload.
@@ -43,6 +40,3 @@ class KubernetesOptions(Model):
         if self.in_cluster and (self.context or self.kubeconfig):
             raise ValueError("in_cluster uses the pod's own account: leave context and kubeconfig out")
         return self
-
-
-Proof = Literal["light", "full"]

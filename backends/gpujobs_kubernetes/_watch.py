@@ -35,6 +35,7 @@ _SILENCE_S = 80.0
 _IDLE_S = 120.0
 """A watch that nobody has waited on for so long ends."""
 _PAUSE_S = 1.0
+_SPARE = 1000
 _MANAGED = ",".join(f"{k}={v}" for k, v in MANAGED.items())
 Key = tuple[str, str]
 """(namespace, collection)"""
@@ -78,12 +79,21 @@ class Watcher:
         with self._news:
             now = self._clock.monotonic()
             self._wanted.update(dict.fromkeys(asked, now))
+            if len(self._wanted) > 2 * len(asked) + _SPARE:
+                self._tidy(now)
             for key in {k for p in asked for k in _keys(p)}:
                 self._begin(key)
             self._news.wait_for(lambda: self._changed & asked, timeout)
             found = bool(self._changed & asked)
             self._changed -= asked
         return found
+
+    def _tidy(self, now: float) -> None:
+        """Drop what nobody has waited for in a while."""
+        for place in [p for p, t in self._wanted.items() if now - t > _IDLE_S]:
+            del self._wanted[place]
+            self._drop(place)
+            del self._serials[place]
 
     def close(self) -> None:
         """End all watches."""

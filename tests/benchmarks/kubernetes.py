@@ -1,6 +1,6 @@
-"""Ratios of the Kubernetes backend against the bare client: ``python tests/benchmarks/kubernetes.py KUBECONFIG [PAIRS]``.
+"""Ratios of the Kubernetes backend against the bare client.
 
-Needs a cluster that can run ``gpujobs-testbed/busybox:1`` (tests/live/kubernetes/bed). Pairs are interleaved; medians.
+``python tests/benchmarks/kubernetes.py KUBECONFIG [PAIRS]`` needs a cluster that can run ``gpujobs-testbed/busybox:1`` (tests/live/kubernetes/bed). Pairs are interleaved; medians.
 """
 
 from __future__ import annotations
@@ -104,12 +104,12 @@ def end_to_wait(client: Client, rounds: int = 5) -> None:
 
 def main() -> None:
     """Run all on a namespace of its own."""
-    kubeconfig, pairs = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 200  # noqa: PLR2004  # argv
+    kubeconfig, pairs = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 200
     namespace = f"bench-{uuid.uuid4().hex[:8]}"
     options = KubernetesOptions(kubeconfig=kubeconfig, namespace=namespace)
     state = Path(tempfile.mkdtemp())
     backend = KubernetesBackend(Target("k", "kubernetes", options), Runtime(state))
-    api = backend._api  # noqa: SLF001  # the bare calls go over the same connections
+    api = backend._api  # the bare calls go over the same connections
     lines = (
         f'default = "k"\n[targets.k]\nbackend = "kubernetes"\nkubeconfig = "{kubeconfig}"\nnamespace = "{namespace}"\n'
     )
