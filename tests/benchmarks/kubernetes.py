@@ -1,6 +1,7 @@
-"""Ratios of the Kubernetes backend against the bare client.
+"""Ratios of the Kubernetes backend against the bare client: medians of interleaved pairs.
 
-``python tests/benchmarks/kubernetes.py KUBECONFIG [PAIRS]`` needs a cluster that can run ``gpujobs-testbed/busybox:1`` (tests/live/kubernetes/bed). Pairs are interleaved; medians.
+``python tests/benchmarks/kubernetes.py KUBECONFIG [PAIRS]`` needs a cluster that can run ``gpujobs-testbed/busybox:1``
+(tests/live/kubernetes/bed).
 """
 
 from __future__ import annotations
