@@ -123,8 +123,8 @@ def _load_kubeconfig(options: KubernetesOptions, configuration: Any) -> tuple[st
     except Exception as e:  # the YAML reader's errors have no common base with the client's
         raise ConfigError(f"The kubeconfig {files} cannot be read: {e}.", next_step="Mend it.") from e
     context = _context(merged, options.context, files)
-    quiet = logging.getLogger()
-    before, quiet.disabled = quiet.disabled, True  # a failing plugin is logged there, and told by us
+    root = logging.getLogger()
+    root.addFilter(_not_the_clients)
     try:
         config.load_kube_config(files, context=context["name"], client_configuration=configuration)
     except config.ConfigException as e:
@@ -134,9 +134,14 @@ def _load_kubeconfig(options: KubernetesOptions, configuration: Any) -> tuple[st
     except OSError as e:
         raise ConfigError(f"A file that {files} names cannot be read: {e}.", next_step="Check its path.") from e
     finally:
-        quiet.disabled = before
+        root.removeFilter(_not_the_clients)
     _check_plugin(merged, context, configuration, files)
     return context["context"].get("namespace") or "default", f"context {context['name']!r} of {files}"
+
+
+def _not_the_clients(record: logging.LogRecord) -> bool:
+    """Keeps a failing credential plugin off the root logger: it is told as an error."""
+    return record.module != "kube_config"
 
 
 def _plain(node: Any) -> Any:

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gpujobs.backend import Runtime, Target
+from gpujobs.backend import (
+    Backend,
+    Runtime,
+    SupportsCapacity,
+    SupportsCheck,
+    SupportsDelete,
+    SupportsEvents,
+    SupportsExec,
+    SupportsExplain,
+    SupportsForward,
+    SupportsImport,
+    SupportsPreflight,
+    SupportsReplicas,
+    SupportsScale,
+    SupportsWatch,
+    Target,
+)
 from gpujobs.errors import AuthError, ConfigError, NotFoundError, RejectedError, UnavailableError
 from gpujobs.testing.clock import ManualClock
 from gpujobs_kubernetes import KubernetesBackend, KubernetesOptions
@@ -188,6 +206,37 @@ def test_a_kubeconfig_that_is_wrong_is_explained(
         _ = Api(KubernetesOptions(kubeconfig=str(file)), ManualClock()).connection
     with pytest.raises(ConfigError, match="no kubeconfig"):
         _ = Api(KubernetesOptions(kubeconfig=str(tmp_path / "none")), ManualClock()).connection
+
+
+@pytest.mark.parametrize(
+    "power",
+    [
+        SupportsCapacity,
+        SupportsCheck,
+        SupportsDelete,
+        SupportsEvents,
+        SupportsExec,
+        SupportsExplain,
+        SupportsForward,
+        SupportsImport,
+        SupportsPreflight,
+        SupportsReplicas,
+        SupportsScale,
+        SupportsWatch,
+    ],
+)
+def test_what_the_backend_can_do(tmp_path: Path, power: type) -> None:
+    """Every optional protocol but a login."""
+    backend: Backend = KubernetesBackend(Target("k", "kubernetes", KubernetesOptions()), Runtime(tmp_path))
+
+    assert isinstance(backend, power)
+
+
+def test_importing_the_backend_does_not_import_the_client() -> None:
+    """It is an extra, and slow."""
+    code = "import sys, gpujobs_kubernetes; sys.exit('kubernetes' in sys.modules or 'urllib3' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_making_a_backend_asks_nothing(tmp_path: Path) -> None:
