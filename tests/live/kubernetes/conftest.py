@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from gpujobs import Client, Config
+from gpujobs.backend import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -218,9 +219,17 @@ def _answers(port: int) -> bool:
     return False
 
 
+class Hasty(SystemClock):
+    """The real time, for clients that are made to fail again and again: they wait less between two tries."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Block this thread, but not for long."""
+        time.sleep(min(seconds, 0.2))
+
+
 @pytest.fixture
 def proxied(bed: Bed, proxy: Proxy, namespace: str, tmp_path: Path) -> Iterator[Client]:
     """A client that goes through the proxy."""
     config = bed.config(namespace, kubeconfig=proxy.kubeconfig)
-    with Client(config, state_dir=tmp_path / "state") as made:
+    with Client(config, state_dir=tmp_path / "state", clock=Hasty()) as made:
         yield made
