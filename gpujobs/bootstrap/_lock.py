@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gpujobs.bootstrap.errors import BootstrapError, BusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from gpujobs.bootstrap.shell import Shell
 
@@ -22,7 +22,7 @@ _HOLD = f'exec flock -n -E {_HELD_BY_OTHER} -- "$1" sh -c "echo locked; exec cat
 
 
 @contextlib.contextmanager
-def locked(shell: Shell, *, path: str = LOCK_FILE) -> Iterator[None]:
+def locked(shell: Shell, *, path: str = LOCK_FILE) -> Generator[None, None, None]:
     """Hold the machine's bootstrap lock while the block runs.
 
     Raises:
@@ -38,7 +38,8 @@ def locked(shell: Shell, *, path: str = LOCK_FILE) -> Iterator[None]:
             held.stdin.close()
             if held.wait(_END_S) == _HELD_BY_OTHER:
                 raise BusyError(
-                    f"Another gpujobs bootstrap is at work on {shell.name}.", next_step="Wait for its end, and run this again."
+                    f"Another gpujobs bootstrap is at work on {shell.name}.",
+                    next_step="Wait for its end, and run this again.",
                 )
             raise BootstrapError(
                 f"The lock {path} on {shell.name} cannot be taken: {said or 'no answer'}",

@@ -12,7 +12,7 @@ from gpujobs.bootstrap.plan import Event
 from gpujobs.errors import GpuJobsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from gpujobs.bootstrap.journal import Entry
     from gpujobs.bootstrap.plan import Plan
@@ -51,7 +51,7 @@ def _ignore(_: Event) -> None:
 
 
 @contextlib.contextmanager
-def holding(machines: Iterable[Machine], *, lock_file: str = LOCK_FILE) -> Iterator[None]:
+def holding(machines: Iterable[Machine], *, lock_file: str = LOCK_FILE) -> Generator[None, None, None]:
     """Hold the locks of all machines, and read their journals anew.
 
     Raises:
@@ -153,10 +153,16 @@ def undo(
     """
     taken = TakenBack()
     with holding(machines.values(), lock_file=lock_file):
-        todo = [(machine, entry) for machine in reversed(machines.values()) for entry in reversed(tuple(machine.journal))]
+        todo = [
+            (machine, entry)
+            for machine in reversed(list(machines.values()))
+            for entry in reversed(tuple(machine.journal))
+        ]
         for number, (machine, entry) in enumerate(todo, 1):
             kept = _undo_entry(todo, number, undoers, on_event)
-            (taken.kept if kept else taken.undone).append(f"{machine.name}: {entry.title}" + (f": {kept}" if kept else ""))
+            (taken.kept if kept else taken.undone).append(
+                f"{machine.name}: {entry.title}" + (f": {kept}" if kept else "")
+            )
         for machine in machines.values():
             machine.journal.remove()
     return taken
@@ -173,7 +179,9 @@ def _undo_entry(
     say("doing")
     try:
         if entry.kind not in undoers:
-            raise BootstrapError(f"{entry.kind!r} is no kind of step that this gpujobs can undo.", next_step="Upgrade gpujobs.")
+            raise BootstrapError(
+                f"{entry.kind!r} is no kind of step that this gpujobs can undo.", next_step="Upgrade gpujobs."
+            )
         undone = undoers[entry.kind](machine, entry.data)
         machine.journal.forget(entry.key)
     except GpuJobsError as e:

@@ -64,7 +64,14 @@ class StepFailedError(BootstrapError):
     """
 
     def __init__(
-        self, message: str, *, step: str, host: str, cause: Exception | None, done: Sequence[str], not_done: Sequence[str]
+        self,
+        message: str,
+        *,
+        step: str,
+        host: str,
+        cause: Exception | None,
+        done: Sequence[str],
+        not_done: Sequence[str],
     ) -> None:
         advice = cause.next_step if isinstance(cause, GpuJobsError) and cause.next_step else ""
         super().__init__(

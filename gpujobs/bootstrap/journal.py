@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gpujobs.bootstrap.step import Data
 
 STATE_DIRECTORY = "/var/lib/gpujobs/bootstrap"
+BACKUP_DIRECTORY = "/var/backups/gpujobs"
 _VERSION = 1
 
 # $1 = directory. Everything a bootstrap keeps may hold earlier file contents, keys among them: root only.
@@ -42,13 +43,23 @@ class Journal:
         shell: The machine.
         what: The kind of bootstrap: ``slurm``, ``microk8s``.
         directory: Where journals are kept on the machine.
+        backups: Where an undo puts files that somebody else has edited.
         user: Who owns the file.
     """
 
-    def __init__(self, shell: Shell, what: str, *, directory: str = STATE_DIRECTORY, user: str = "root:root") -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        what: str,
+        *,
+        directory: str = STATE_DIRECTORY,
+        backups: str = BACKUP_DIRECTORY,
+        user: str = "root:root",
+    ) -> None:
         self._shell = shell
         self._parent = directory
         self._user = user
+        self.backups = backups
         self.directory = f"{directory}/{what}"
         self.path = f"{self.directory}/journal.json"
         self._entries: dict[str, Entry] | None = None
@@ -136,6 +147,12 @@ class Journal:
             ) from e
 
     def _save(self) -> None:
-        document = {"version": _VERSION, "wish": self._wish, "entries": [vars(entry) for entry in self._loaded().values()]}
+        document = {
+            "version": _VERSION,
+            "wish": self._wish,
+            "entries": [vars(entry) for entry in self._loaded().values()],
+        }
         checked(self._shell, ("sh", "-c", _MAKE, "make", self.directory))
-        files.write(self._shell, self.path, json.dumps(document, indent=1).encode() + b"\n", mode=0o600, owner=self._user)
+        files.write(
+            self._shell, self.path, json.dumps(document, indent=1).encode() + b"\n", mode=0o600, owner=self._user
+        )

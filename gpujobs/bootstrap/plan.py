@@ -35,7 +35,6 @@ class Event:
     detail: str = ""
 
 
-
 @dataclass(frozen=True)
 class Look:
     """One step of a plan, and what was found."""

@@ -140,10 +140,18 @@ class SshShell:
         self.name = host
         self._prefix: Argv = ("sudo", "-n", "--") if sudo else ()
         # A control path is a socket name, and those end at 108 bytes: keep the directory short.
-        self._directory = tempfile.TemporaryDirectory(prefix="gpujobs-", dir="/tmp", ignore_cleanup_errors=True)  # noqa: S108
+        self._directory = tempfile.TemporaryDirectory(prefix="gpujobs-", dir="/tmp", ignore_cleanup_errors=True)
         self._socket = str(Path(self._directory.name) / "s")
         # -- : a host that begins with a dash is not an option.
-        self._options: Argv = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15", *options)
+        self._options: Argv = (
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "ConnectTimeout=15",
+            "-o",
+            "ServerAliveInterval=15",
+            *options,
+        )
 
     def run(self, argv: Argv, *, stdin: bytes = b"", timeout_s: float = 120) -> Completed:
         """Run a command on the other machine.
@@ -196,7 +204,9 @@ def _run(argv: Argv, words: Argv, stdin: bytes, timeout_s: float) -> Completed:
     try:
         ended = subprocess.run(words, input=stdin, capture_output=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired as e:
-        return Completed(argv, _KILLED_BY_TIMEOUT, e.stdout or b"", (e.stderr or b"") + f"\nno end after {timeout_s:g} s".encode())
+        return Completed(
+            argv, _KILLED_BY_TIMEOUT, e.stdout or b"", (e.stderr or b"") + f"\nno end after {timeout_s:g} s".encode()
+        )
     except FileNotFoundError:
         return Completed(argv, _NOT_FOUND, b"", f"{words[0]}: not found".encode())
     return Completed(argv, ended.returncode, ended.stdout, ended.stderr)

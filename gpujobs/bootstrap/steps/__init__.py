@@ -20,4 +20,14 @@ UNDOERS: Mapping[str, Undoer] = {
     for kind in (Command, CopiedFile, Directory, File, Packages, RunningBefore, SecretFile, Service)
 }
 
-__all__ = ["UNDOERS", "Command", "CopiedFile", "Directory", "File", "Packages", "RunningBefore", "SecretFile", "Service"]
+__all__ = [
+    "UNDOERS",
+    "Command",
+    "CopiedFile",
+    "Directory",
+    "File",
+    "Packages",
+    "RunningBefore",
+    "SecretFile",
+    "Service",
+]

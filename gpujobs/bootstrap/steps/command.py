@@ -63,7 +63,9 @@ class Command:
         """Ask the probe."""
         completed = machine.shell.run(self.probe)
         if not completed.ok:
-            return Finding(done=False, why=f"`{shlex.join(self.probe)}` says: {completed.last_line or completed.exit_code}")
+            return Finding(
+                done=False, why=f"`{shlex.join(self.probe)}` says: {completed.last_line or completed.exit_code}"
+            )
         if self.expect and not re.search(self.expect, completed.text, re.MULTILINE):
             return Finding(done=False, why=f"`{shlex.join(self.probe)}` says: {completed.last_line or 'nothing'}")
         return Finding(done=True)

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gpujobs.bootstrap.shell import Shell
-    from gpujobs.bootstrap.step import Machine
-
-EDITED = ".edited-after-bootstrap"
-"""Added to the name of a file that somebody changed after us, when an undo has to put the old one back."""
+    from gpujobs.bootstrap.step import Data, Machine
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,8 @@ class CopiedFile:
         wanted = files.read(self.source, self.path)
         if wanted is None:
             raise BootstrapError(
-                f"{self.source.name} has no {self.path} to copy.", next_step="Set that machine up first; then run this again."
+                f"{self.source.name} has no {self.path} to copy.",
+                next_step="Set that machine up first; then run this again.",
             )
         _put(machine, self, wanted.content)
 
@@ -162,7 +160,9 @@ def _compare(state: files.FileState | None, step: File | SecretFile | CopiedFile
     if state is None:
         return Finding(done=False, why=f"{step.path} is not there")
     if state.directory:
-        raise BootstrapError(f"{step.path} on {step.host} is a directory.", next_step="Move it away, and run this again.")
+        raise BootstrapError(
+            f"{step.path} on {step.host} is a directory.", next_step="Move it away, and run this again."
+        )
     if state.mode != step.mode:
         return Finding(done=False, why=f"{step.path} has mode {state.mode:o} instead of {step.mode:o}")
     if state.owner != step.owner:
@@ -172,7 +172,7 @@ def _compare(state: files.FileState | None, step: File | SecretFile | CopiedFile
 
 def _put(machine: Machine, step: File | SecretFile | CopiedFile, content: bytes) -> None:
     before = files.read(machine.shell, step.path)
-    data = {"path": step.path, "before": _packed(before), "written": []}
+    data: Data = {"path": step.path, "before": _packed(before), "written": []}
     entry = machine.journal.begin(step.key, step.kind, step.title, data)
     written = [*entry.data["written"], files.digest(content)]
     machine.journal.update(step.key, written=list(dict.fromkeys(written)))
@@ -191,8 +191,11 @@ def _restore(machine: Machine, data: Mapping[str, Any]) -> Undone:
     original = base64.b64decode(before["content"]) if before else None
     kept = ""
     if state is not None and state.digest not in data["written"] and state.content != original:
-        files.write(machine.shell, path + EDITED, state.content, mode=state.mode, owner=state.owner)
-        kept = f"{path} was changed by somebody since: that version is now {path + EDITED}"
+        # Not beside it: the directory may be on its way out too.
+        backup = machine.journal.backups + path
+        checked(machine.shell, ("sh", "-c", 'umask 077; mkdir -p -- "$(dirname -- "$1")"', "make", backup))
+        files.write(machine.shell, backup, state.content, mode=state.mode, owner=state.owner)
+        kept = f"{path} was changed by somebody since: that version is now {backup}"
     if original is not None:
         files.write(machine.shell, path, original, mode=before["mode"], owner=before["owner"])
     elif state is not None:

@@ -117,13 +117,9 @@ def installed(shell: Shell, names: Sequence[str], *, configured_only: bool = Tru
         return set()
     completed = shell.run(("dpkg-query", "-W", "-f", "${db:Status-Status} ${binary:Package}\\n", *names))
     # half-configured slurmd / installed libhwloc15:amd64 / config-files munge / not-installed foo
-    states = dict(reversed(line.split(" ", 1)) for line in completed.text.splitlines() if " " in line)
-    wanted = {"installed"} if configured_only else None
-    return {
-        name.partition(":")[0]
-        for name, state in states.items()
-        if state != "not-installed" and (wanted is None or state in wanted)
-    }
+    rows = [line.partition(" ") for line in completed.text.splitlines()]
+    there = {"installed"} if configured_only else {state for state, _, _ in rows} - {"not-installed"}
+    return {name.partition(":")[0] for state, _, name in rows if state in there}
 
 
 def _removable(shell: Shell, names: list[str]) -> list[str]:

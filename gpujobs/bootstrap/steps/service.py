@@ -211,4 +211,6 @@ def _running(shell: Shell, service: Service | RunningBefore) -> bool:
 
 
 def _log_command(service: Service) -> str:
-    return f"journalctl -u {service.name} -n 50" if service.systemd else f"ls -t /var/log/slurm /var/log/{service.name}*"
+    return (
+        f"journalctl -u {service.name} -n 50" if service.systemd else f"ls -t /var/log/slurm /var/log/{service.name}*"
+    )
