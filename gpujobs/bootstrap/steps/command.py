@@ -29,6 +29,7 @@ class Command:
         expect: A regular expression that the probe's output must match somewhere; "" asks only for exit code 0.
         run: What makes it so, in order.
         undo_run: What takes it back, in order; nothing where there is nothing to take back.
+        keeps: What stays when it is taken back, and why.
         stdin: Fed to the last command of ``run``: a manifest, say. It is part of what a plan shows.
         settle_s: How long the probe may take to become true after ``run``.
         timeout_s: How long each command may take.
@@ -42,6 +43,7 @@ class Command:
     run: tuple[Argv, ...]
     expect: str = ""
     undo_run: tuple[Argv, ...] = ()
+    keeps: str = ""
     stdin: str = ""
     settle_s: float = 0
     timeout_s: float = 900
@@ -72,7 +74,9 @@ class Command:
 
     def apply(self, machine: Machine) -> None:
         """Run the commands, and wait for the probe."""
-        machine.journal.begin(self.key, self.kind, self.title, {"undo": [list(argv) for argv in self.undo_run]})
+        machine.journal.begin(
+            self.key, self.kind, self.title, {"undo": [list(argv) for argv in self.undo_run], "keeps": self.keeps}
+        )
         for number, argv in enumerate(self.run, 1):
             stdin = self.stdin.encode() if number == len(self.run) else b""
             checked(machine.shell, argv, stdin=stdin, timeout_s=self.timeout_s)
@@ -88,7 +92,7 @@ class Command:
             completed = machine.shell.run(tuple(argv), timeout_s=900)
             if completed.exit_code not in {0, _NOT_FOUND}:
                 raise CommandFailedError(machine.name, completed)
-        return Undone()
+        return Undone(data["keeps"])
 
 
 # The program itself is gone: somebody removed the package, and with it what was to be taken back.

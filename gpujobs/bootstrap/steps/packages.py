@@ -37,6 +37,7 @@ class Packages:
         accounts: Users that these packages make and their removal leaves behind.
         directories: What purging these packages deletes whoever made it: if one of them was there
             before, an undo removes the packages and leaves their configuration.
+        leaves: Paths with the user's data that the packages leave behind when they go.
     """
 
     kind: ClassVar[str] = "packages"
@@ -46,6 +47,7 @@ class Packages:
     source: str = ""
     accounts: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -92,6 +94,7 @@ class Packages:
             "names": sorted({*coming, *(known.data["names"] if known else ())}),
             "accounts": [name for name in self.accounts if not shell.run(("id", "-u", name)).ok],
             "purge": all(files.read(shell, path) is None for path in self.directories),
+            "leaves": list(self.leaves),
         }
         machine.journal.begin(self.key, self.kind, self.title, data)
         machine.journal.update(self.key, names=data["names"])
@@ -108,7 +111,9 @@ class Packages:
             machine.shell.run(("userdel", account))
             machine.shell.run(("groupdel", account))
         stay = sorted(set(names) - set(going))
-        return Undone(f"other packages need {' '.join(stay)}" if stay else "")
+        left = [path for path in data["leaves"] if files.read(machine.shell, path) is not None]
+        notes = [f"other packages need {' '.join(stay)}"] if stay else []
+        return Undone("; ".join(notes + [f"{path} stays: it holds your data" for path in left]))
 
 
 def installed(shell: Shell, names: Sequence[str], *, configured_only: bool = True) -> set[str]:

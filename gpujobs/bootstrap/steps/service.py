@@ -77,9 +77,12 @@ class Service:
 
     def commands(self) -> tuple[str, ...]:
         """The systemctl commands, or the ones that start it."""
-        if self.systemd:
-            return (f"systemctl enable {self.name}", f"systemctl restart {self.name}")
-        return tuple(shlex.join(argv) for argv in self.start)
+        return tuple(shlex.join(argv) for argv in (self._systemctl() if self.systemd else self.start))
+
+    def _systemctl(self) -> tuple[Argv, ...]:
+        units_changed = any(path.startswith("/etc/systemd/") for path in self.watches)
+        reload: tuple[Argv, ...] = (("systemctl", "daemon-reload"),) if units_changed else ()
+        return (*reload, ("systemctl", "enable", self.name), ("systemctl", "restart", self.name))
 
     def check(self, machine: Machine) -> Finding:
         """Look whether it runs, answers, and has read its files."""
@@ -106,8 +109,8 @@ class Service:
         machine.journal.begin(self.key, self.kind, self.title, data)
         read = self._digest(shell)
         if self.systemd:
-            checked(shell, ("systemctl", "enable", self.name))
-            checked(shell, ("systemctl", "restart", self.name))
+            for argv in self._systemctl():
+                checked(shell, argv)
         else:
             checked(shell, ("sh", "-c", _STOP, "stop", self.pid_file, self.program, str(_STOP_S)))
             for argv in self.start:

@@ -1,0 +1,143 @@
+"""A cluster as its owner handles it: plan, apply, undo, and nodes that come and go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpujobs.bootstrap import engine
+from gpujobs.bootstrap.errors import RefusedError
+from gpujobs.bootstrap.journal import Journal
+from gpujobs.bootstrap.plan import Plan
+from gpujobs.bootstrap.slurm import addresses, preflight
+from gpujobs.bootstrap.slurm.probes import SlurmFacts, gather_slurm
+from gpujobs.bootstrap.slurm.steps import slurm_steps
+from gpujobs.bootstrap.slurm.wish import SlurmWish
+from gpujobs.bootstrap.step import Machine
+from gpujobs.bootstrap.steps import UNDOERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gpujobs.bootstrap.engine import Applied, OnEvent, TakenBack
+    from gpujobs.bootstrap.shell import Shell
+
+    Connect = Callable[[str], Shell]
+
+WHAT = "slurm"
+
+
+class SlurmCluster:
+    """One cluster, found by its controller.
+
+    Args:
+        controller: The machine that decides, and keeps what was wished.
+        connect: How a machine's name becomes a way to reach it.
+    """
+
+    def __init__(self, controller: str, connect: Connect) -> None:
+        self._controller = controller
+        self._connect = connect
+        self._machines: dict[str, Machine] = {}
+
+    def machine(self, name: str) -> Machine:
+        """One machine of the cluster, reached once."""
+        if name not in self._machines:
+            shell = self._connect(name)
+            self._machines[name] = Machine(name, shell, Journal(shell, WHAT))
+        return self._machines[name]
+
+    def wish(self) -> SlurmWish | None:
+        """What was asked for at the last apply, or None where there was none."""
+        kept = self.machine(self._controller).journal.wish
+        return None if kept is None else SlurmWish.model_validate(kept)
+
+    def required_wish(self) -> SlurmWish:
+        """What was asked for at the last apply.
+
+        Raises:
+            RefusedError: There was none.
+        """
+        wish = self.wish()
+        if wish is None:
+            raise RefusedError(
+                f"No bootstrap of gpujobs has set up Slurm on {self._controller}.",
+                next_step="Run `gpujobs bootstrap slurm plan` to see what one would do.",
+            )
+        return wish
+
+    def facts(self, wish: SlurmWish) -> dict[str, SlurmFacts]:
+        """Look at every machine.
+
+        Raises:
+            UnavailableError: One cannot be reached.
+        """
+        machines = {name: self.machine(name) for name in wish.machines}
+        reached = addresses.of(wish, machines)
+        return {
+            name: gather_slurm(machine, address=reached[name], source=wish.source) for name, machine in machines.items()
+        }
+
+    def plan(self, wish: SlurmWish) -> Plan:
+        """What there is to do.
+
+        Raises:
+            RefusedError: It cannot work, or would overwrite what somebody else made.
+        """
+        cluster = self.facts(wish)
+        preflight.refuse(wish, cluster)
+        machines = {name: self.machine(name) for name in wish.machines}
+        shells = {name: machine.shell for name, machine in machines.items()}
+        steps = slurm_steps(wish, cluster, shells)
+        return Plan(WHAT, machines, steps, wish.model_dump(mode="json"), preflight.warnings(wish, cluster))
+
+    def apply(self, wish: SlurmWish, *, on_event: OnEvent | None = None) -> Applied:
+        """Do what is missing; machines that are no longer wished are taken back first.
+
+        Raises:
+            StepFailedError: A step failed; another apply goes on from there.
+        """
+        plan = self.plan(wish)
+        watch = on_event or (lambda _: None)
+        before = self.wish()
+        gone = [name for name in before.machines if name not in wish.machines] if before else []
+        if gone:
+            engine.undo({name: self.machine(name) for name in gone}, UNDOERS, on_event=watch)
+        return engine.apply(plan, on_event=watch)
+
+    def undo(self, *, on_event: OnEvent | None = None) -> TakenBack:
+        """Take back what was made on every machine of the last wish, and nothing else.
+
+        Raises:
+            StepFailedError: Something could not be taken back; another undo goes on from there.
+        """
+        wish = self.required_wish()
+        machines = {name: self.machine(name) for name in wish.machines}
+        return engine.undo(machines, UNDOERS, on_event=on_event or (lambda _: None))
+
+    def jobs(self) -> int:
+        """How many jobs would end with the cluster."""
+        listed = self.machine(self._controller).shell.run(("squeue", "-h", "-o", "%i"), timeout_s=30)
+        return len(listed.text.split()) if listed.ok else 0
+
+
+def with_node(wish: SlurmWish, node: str) -> SlurmWish:
+    """The wish with one more machine that runs jobs."""
+    if node in wish.workers:
+        raise RefusedError(f"{node} is a node of this cluster already.")
+    return wish.replace(nodes=(*wish.workers, node))
+
+
+def without_node(wish: SlurmWish, node: str) -> SlurmWish:
+    """The wish without one of its machines.
+
+    Raises:
+        RefusedError: It is no node, or the last one.
+    """
+    if node not in wish.workers:
+        raise RefusedError(f"{node} is no node of this cluster.", next_step=f"Its nodes are {', '.join(wish.workers)}.")
+    if len(wish.workers) == 1:
+        raise RefusedError(
+            f"{node} is the last node of this cluster.",
+            next_step="Take the cluster back: gpujobs bootstrap slurm undo.",
+        )
+    return wish.replace(nodes=tuple(name for name in wish.workers if name != node))
