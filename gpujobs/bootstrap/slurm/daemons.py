@@ -32,7 +32,8 @@ exec slurmd
 _REST = """
 u=$1; shift
 install -o "$u" -m 644 /dev/null /run/slurmrestd.pid
-setsid -f runuser -u "$u" -- sh -c 'echo $$ > /run/slurmrestd.pid; exec env SLURM_JWT=daemon slurmrestd "$@"' rest "$@" \
+export SLURM_JWT=daemon
+setsid -f runuser -u "$u" -- sh -c 'echo $$ > /run/slurmrestd.pid; exec slurmrestd "$@"' rest "$@" \
   > /var/log/slurm/slurmrestd.log 2>&1 < /dev/null
 """
 # slurmd leaves its control groups behind, named after the node; each goes only when nothing runs in it.

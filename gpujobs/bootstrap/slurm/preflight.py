@@ -26,7 +26,7 @@ def refuse(wish: SlurmWish, cluster: Mapping[str, SlurmFacts]) -> None:
     Raises:
         RefusedError: With every objection and what to do about the first.
     """
-    objections = [*_of_cluster(wish, cluster)]
+    objections = [*_of_cluster(cluster)]
     for name, facts in cluster.items():
         objections += [(f"{name}: {what}", advice) for what, advice in _of_machine(wish, name, facts)]
     if objections:
@@ -45,12 +45,26 @@ def warnings(wish: SlurmWish, cluster: Mapping[str, SlurmFacts]) -> tuple[str, .
             )
         if facts.machine.unified_memory:
             found.append(
-                f"{name}: the GPU takes its memory from the system's; {memory_mib(wish, facts)} MiB are for jobs and their "
-                "GPU memory together, and no limit of a job bounds what it takes through the GPU."
+                f"{name}: the GPU takes its memory from the system's; {memory_mib(wish, facts)} MiB are for jobs and "
+                "their GPU memory together, and no limit of a job bounds what it takes through the GPU."
             )
         if not facts.machine.systemd:
             found.append(f"{name}: there is no systemd, so nothing starts Slurm again after a reboot: run apply then.")
     return tuple(found)
+
+
+def _of_cluster(cluster: Mapping[str, SlurmFacts]) -> Iterator[tuple[str, str]]:
+    names = [facts.machine.hostname for facts in cluster.values()]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        yield (
+            f"several machines call themselves {', '.join(doubled)}",
+            "Give each machine a host name of its own: hostnamectl set-hostname NAME.",
+        )
+    releases = {facts.release for facts in cluster.values()}
+    if len(releases) > 1:
+        listed = ", ".join(f"{facts.version} on {name}" for name, facts in cluster.items())
+        yield f"the machines have different Slurms ({listed})", "Use the same distribution on all of them."
 
 
 def _of_machine(wish: SlurmWish, name: str, facts: SlurmFacts) -> Iterator[tuple[str, str]]:
@@ -106,8 +120,9 @@ def _of_gpus(wish: SlurmWish, facts: SlurmFacts) -> Iterator[tuple[str, str]]:
 def _without_gpu(facts: SlurmFacts) -> tuple[str, str]:
     machine = facts.machine
     if machine.nvidia_cards:
+        trouble = machine.driver_trouble or "no /dev/nvidia0"
         return (
-            f"it has {machine.nvidia_cards} NVIDIA GPUs and no driver at work ({machine.driver_trouble or 'no /dev/nvidia0'})",
+            f"it has {machine.nvidia_cards} NVIDIA GPUs and no driver at work ({trouble})",
             "Install the driver, or load it: modprobe nvidia; then nvidia-smi must list the GPUs.",
         )
     return "it has no NVIDIA GPU", "Name machines with GPUs, or allow nodes without by --no-gpus-required."

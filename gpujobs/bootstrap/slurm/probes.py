@@ -88,18 +88,12 @@ def _runs_unknown(machine: Machine, name: str) -> bool:
     return machine.journal.find(f"service:{name}") is None and machine.shell.run(("pgrep", "-x", name)).ok
 
 
-# slurmctld:
-#   Installed: (none)
-#   Candidate: 22.05.8-4+deb12u3
-#   Version table:
+# In the answer, below a line "slurmctld:", stand "  Installed: (none)" and "  Candidate: 22.05.8-4+deb12u3".
 def parse_policy(text: str) -> tuple[str, str]:
     """The installed and the available version from apt-cache, "" for none; slurmd alone will do."""
     found = re.findall(r"^  (Installed|Candidate): (\S+)", text, re.MULTILINE)
-    versions = {"Installed": "", "Candidate": ""}
-    for which, version in found:
-        if version != "(none)":
-            versions[which] = version
-    return versions["Installed"], versions["Candidate"]
+    versions = {which: version for which, version in found if version != "(none)"}
+    return versions.get("Installed", ""), versions.get("Candidate", "")
 
 
 # 22.05.8-4+deb12u3      23.11.4-1.2ubuntu5      1:24.11.5-1

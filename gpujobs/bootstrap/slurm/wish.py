@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
-from typing_extensions import Self
+from pydantic import AfterValidator, Field
 
-from gpujobs._model import Model, NonNegative, Text, Words
+from gpujobs._model import Model, NonNegative, Text
 from gpujobs.units import Duration, Memory
 
 # Slurm keeps these in file names, in a database and in comma lists.
 _NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,39}$"
 _GPU_TYPE = r"^$|^[a-z0-9][a-z0-9_.]{0,39}$"
 _PATH = r"^/[A-Za-z0-9/._-]+$"
-_DESTINATION = r"^(?!-)[A-Za-z0-9_.@:%\[\]-]+$"
+_DESTINATION = r"^[A-Za-z0-9_][A-Za-z0-9_.@:%-]*$"
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -24,7 +23,14 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _not_default(name: str) -> str:
+    if name.upper() == "DEFAULT":
+        raise ValueError(f"{name!r} means something else to Slurm: choose another name for the partition")
+    return name
+
+
 Name = Annotated[Text, Field(pattern=_NAME)]
+Partition = Annotated[Text, Field(pattern=_NAME), AfterValidator(_not_default)]
 Destination = Annotated[Text, Field(pattern=_DESTINATION)]
 Path = Annotated[Text, Field(pattern=_PATH)]
 
@@ -54,7 +60,7 @@ class SlurmWish(Model):
     cluster: Name = "gpujobs"
     controller: Destination = "localhost"
     nodes: Annotated[tuple[Destination, ...], AfterValidator(_distinct)] = ()
-    partitions: Annotated[Words, AfterValidator(_distinct), Field(min_length=1)] = ("gpu",)
+    partitions: Annotated[tuple[Partition, ...], AfterValidator(_distinct), Field(min_length=1)] = ("gpu",)
     gpu_type: Annotated[Text, Field(pattern=_GPU_TYPE)] | None = None
     shards: NonNegative = 0
     autodetect: Literal["off", "nvidia"] = "off"
@@ -84,10 +90,3 @@ class SlurmWish(Model):
         if self.max_time is None:
             return "INFINITE"
         return str(-(-self.max_time // timedelta(minutes=1)))
-
-    @model_validator(mode="after")
-    def _partitions_are_names(self) -> Self:
-        for name in self.partitions:
-            if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii() or name.upper() == "DEFAULT":
-                raise ValueError(f"{name!r} is not a name for a partition: letters, digits, '_' and '-', not DEFAULT")
-        return self
