@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 WHAT = "slurm"
 
+# $1 = nodes, or nothing for all. Before anything is stopped: with the daemons gone nobody could tell the jobs.
+_CANCEL = """
+squeue -h >/dev/null 2>&1 || exit 0
+for state in PENDING RUNNING SUSPENDED; do scancel --state=$state ${1:+--nodelist="$1"}; done
+n=0
+while [ -n "$(squeue -h ${1:+--nodelist="$1"})" ] && [ $n -lt 300 ]; do n=$((n + 1)); sleep 0.2; done
+"""
+
 
 class SlurmCluster:
     """One cluster, found by its controller.
@@ -112,7 +120,11 @@ class SlurmCluster:
         """
         wish = self.required_wish()
         machines = {name: self.machine(name) for name in wish.machines}
+        self._cancel_jobs("")
         return engine.undo(machines, UNDOERS, on_event=on_event or (lambda _: None))
+
+    def _cancel_jobs(self, nodes: str) -> None:
+        self.machine(self._controller).shell.run(("sh", "-c", _CANCEL, "cancel", nodes), timeout_s=120)
 
     def jobs(self) -> int:
         """How many jobs would end with the cluster."""

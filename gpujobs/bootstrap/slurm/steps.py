@@ -26,14 +26,6 @@ s=$(sinfo -h -N -o '%N %T') && [ -n "$s" ] || { echo 'slurmctld knows no nodes';
 bad=$(echo "$s" | grep -E '\*|unknown|down|inval|future|fail' | sort -u | tr '\n' ' ')
 [ -z "$bad" ] || { echo "$bad"; exit 1; }
 """
-# Before anything is stopped: with the daemons gone nobody could tell the jobs.
-_CANCEL_ALL = r"""
-squeue -h >/dev/null 2>&1 || exit 0
-scancel --state=PENDING; scancel --state=RUNNING; scancel --state=SUSPENDED
-n=0
-while [ -n "$(squeue -h)" ] && [ $n -lt 300 ]; do n=$((n + 1)); sleep 0.2; done
-exit 0
-"""
 
 
 def slurm_steps(wish: SlurmWish, cluster: Mapping[str, SlurmFacts], shells: Mapping[str, Shell]) -> tuple[Step, ...]:
@@ -127,6 +119,5 @@ def _nodes_in_service(wish: SlurmWish) -> Command:
         "nodes",
         probe=("sh", "-c", _REGISTERED),
         run=(("scontrol", "ping"),),
-        undo_run=(("sh", "-c", _CANCEL_ALL),),
         settle_s=60,
     )
