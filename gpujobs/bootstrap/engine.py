@@ -46,7 +46,7 @@ class TakenBack:
         return {"undone": self.undone, "kept": self.kept}
 
 
-def _ignore(_: Event) -> None:
+def unwatched(_: Event) -> None:
     """Nobody watches."""
 
 
@@ -64,7 +64,7 @@ def holding(machines: Iterable[Machine], *, lock_file: str = LOCK_FILE) -> Gener
         yield
 
 
-def apply(plan: Plan, *, on_event: OnEvent = _ignore, lock_file: str = LOCK_FILE) -> Applied:
+def apply(plan: Plan, *, on_event: OnEvent = unwatched, lock_file: str = LOCK_FILE) -> Applied:
     """Do what is missing, step by step, and look again after each.
 
     Raises:
@@ -137,7 +137,7 @@ def undo(
     machines: Mapping[str, Machine],
     undoers: Mapping[str, Undoer],
     *,
-    on_event: OnEvent = _ignore,
+    on_event: OnEvent = unwatched,
     lock_file: str = LOCK_FILE,
 ) -> TakenBack:
     """Take back what the journals say was made, the last thing first, and nothing else.

@@ -11,15 +11,17 @@ from gpujobs.bootstrap.plan import Plan
 from gpujobs.bootstrap.slurm import addresses, preflight
 from gpujobs.bootstrap.slurm.probes import SlurmFacts, gather_slurm
 from gpujobs.bootstrap.slurm.steps import slurm_steps
+from gpujobs.bootstrap.slurm.verify import verify
 from gpujobs.bootstrap.slurm.wish import SlurmWish
 from gpujobs.bootstrap.step import Machine
 from gpujobs.bootstrap.steps import UNDOERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gpujobs.bootstrap.engine import Applied, OnEvent, TakenBack
     from gpujobs.bootstrap.shell import Shell
+    from gpujobs.bootstrap.verify import Check
 
     Connect = Callable[[str], Shell]
 
@@ -98,17 +100,24 @@ class SlurmCluster:
         steps = slurm_steps(wish, cluster, shells)
         return Plan(WHAT, machines, steps, wish.model_dump(mode="json"), preflight.warnings(wish, cluster))
 
-    def apply(self, wish: SlurmWish, *, on_event: OnEvent | None = None) -> Applied:
+    def apply(self, wish: SlurmWish, *, on_event: OnEvent | None = None, unreachable: bool = False) -> Applied:
         """Do what is missing; machines that are no longer wished are taken back first.
+
+        Args:
+            wish: What the user wants.
+            on_event: Called as things go.
+            unreachable: Whether machines that are no longer wished are gone for good, and are left alone.
 
         Raises:
             StepFailedError: A step failed; another apply goes on from there.
         """
         plan = self.plan(wish)
-        watch = on_event or (lambda _: None)
+        watch = on_event or engine.unwatched
         before = self.wish()
         gone = [name for name in before.machines if name not in wish.machines] if before else []
-        if gone:
+        if gone and not unreachable:
+            for name in gone:
+                self._cancel_jobs(self.machine(name).shell.run(("hostname", "-s")).text.strip())
             engine.undo({name: self.machine(name) for name in gone}, UNDOERS, on_event=watch)
         return engine.apply(plan, on_event=watch)
 
@@ -121,10 +130,20 @@ class SlurmCluster:
         wish = self.required_wish()
         machines = {name: self.machine(name) for name in wish.machines}
         self._cancel_jobs("")
-        return engine.undo(machines, UNDOERS, on_event=on_event or (lambda _: None))
+        return engine.undo(machines, UNDOERS, on_event=on_event or engine.unwatched)
 
     def _cancel_jobs(self, nodes: str) -> None:
         self.machine(self._controller).shell.run(("sh", "-c", _CANCEL, "cancel", nodes), timeout_s=120)
+
+    def verify(self) -> Iterator[Check]:
+        """Prove that the cluster of the last wish works, check by check.
+
+        Raises:
+            RefusedError: No cluster was set up from here.
+        """
+        wish = self.required_wish()
+        machines = {name: self.machine(name) for name in wish.machines}
+        yield from verify(wish, self.facts(wish), machines)
 
     def jobs(self) -> int:
         """How many jobs would end with the cluster."""

@@ -78,7 +78,7 @@ def _installed(wish: SlurmWish, name: str, controller: Shell) -> list[Step]:
             tuple(sorted(packages)),
             source=wish.source,
             accounts=("munge", "slurm"),
-            directories=("/etc/slurm", "/etc/munge", "/var/lib/slurm"),
+            directories=("/etc/slurm", "/etc/munge", "/var/lib/slurm", "/var/log/slurm"),
         ),
         key,
     ]

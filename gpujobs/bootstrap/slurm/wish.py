@@ -23,6 +23,15 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _not_deletable(path: str) -> str:
+    for top in ("/var/lib/slurm", "/run", "/tmp", "/etc/slurm"):  # noqa: S108  # refused, not used
+        if path == top or path.startswith(f"{top}/"):
+            raise ValueError(
+                f"{path} would not last: what is below {top} is deleted by the system or by Slurm's packages"
+            )
+    return path
+
+
 def _not_default(name: str) -> str:
     if name.upper() == "DEFAULT":
         raise ValueError(f"{name!r} means something else to Slurm: choose another name for the partition")
@@ -69,7 +78,7 @@ class SlurmWish(Model):
     accounting: bool = False
     rest: bool = False
     rest_address: Annotated[Text, Field(pattern=r"^[A-Za-z0-9.:-]+:[0-9]{1,5}$")] = "127.0.0.1:6820"
-    state_directory: Path = "/var/spool/slurm/ctld"
+    state_directory: Annotated[Path, AfterValidator(_not_deletable)] = "/var/spool/slurm/ctld"
     source: Annotated[Text, Field(pattern=r"^$|" + _PATH)] = ""
     adopt: bool = False
     gpus_required: bool = True

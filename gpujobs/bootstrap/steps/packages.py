@@ -35,8 +35,8 @@ class Packages:
         names: The packages.
         source: A directory with ``.deb`` files on that machine, in place of the package server.
         accounts: Users that these packages make and their removal leaves behind.
-        directories: What purging these packages deletes whoever made it: if one of them was there
-            before, an undo removes the packages and leaves their configuration.
+        directories: What comes with these packages and goes with them: if one of them was there before,
+            an undo removes the packages and leaves their configuration, since a purge asks nobody.
         leaves: Paths with the user's data that the packages leave behind when they go.
     """
 
@@ -93,6 +93,7 @@ class Packages:
         data = {
             "names": sorted({*coming, *(known.data["names"] if known else ())}),
             "accounts": [name for name in self.accounts if not shell.run(("id", "-u", name)).ok],
+            "absent": [path for path in self.directories if files.read(shell, path) is None],
             "purge": all(files.read(shell, path) is None for path in self.directories),
             "leaves": list(self.leaves),
         }
@@ -110,6 +111,8 @@ class Packages:
         for account in data["accounts"] if going == names else ():
             machine.shell.run(("userdel", account))
             machine.shell.run(("groupdel", account))
+        if going == names and data["purge"]:
+            checked(machine.shell, ("rm", "-rf", "--one-file-system", "--", *data["absent"]))
         stay = sorted(set(names) - set(going))
         left = [path for path in data["leaves"] if files.read(machine.shell, path) is not None]
         notes = [f"other packages need {' '.join(stay)}"] if stay else []
