@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from gpujobs.bootstrap._cli_output import (
 )
 from gpujobs.bootstrap.slurm.cluster import SlurmCluster, with_node, without_node
 from gpujobs.bootstrap.slurm.wish import SlurmWish
+
+if TYPE_CHECKING:
+    from gpujobs.bootstrap.verify import Check
 
 app = typer.Typer(help="Slurm with GPUs, on one machine or several.", no_args_is_help=True)
 nodes_app = typer.Typer(help="Machines that join the cluster, or leave it.", no_args_is_help=True)
@@ -112,7 +115,7 @@ def apply(
 def verify(*, host: Host = LOCAL, sudo: Sudo = False, ssh_option: SshOption = None, json_: Json = False) -> None:
     """Prove that every node runs GPU jobs, by sending it some."""
     with reported():
-        checks = []
+        checks: list[Check] = []
         for check in SlurmCluster(host, connector(sudo=sudo, ssh_options=ssh_option)).verify():
             checks.append(check)
             if not json_:
