@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,9 @@ def machine(name: str) -> SlurmFacts:
     return SlurmFacts.model_validate_json((HERE / "machines" / f"{name}.json").read_text())
 
 
-def planned(case: dict[str, object]) -> list[dict[str, object]]:
+def planned(case: dict[str, Any]) -> list[dict[str, Any]]:
     """The steps for the machines and the wish of a case."""
-    facts = {host: machine(name) for host, name in dict(case["facts"]).items()}  # type: ignore[call-overload]  # JSON
+    facts = {host: machine(name) for host, name in case["facts"].items()}
     wish = SlurmWish.model_validate(case["wish"])
     shells = {name: LocalShell(name) for name in facts}
     steps = slurm_steps(wish, facts, shells)

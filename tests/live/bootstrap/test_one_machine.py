@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Bed, Box
+    from tests.live.bootstrap.conftest import Bed, Box
 
 HOST = ("--host", "root@c1")
 STATE = "/var/spool/slurm"
