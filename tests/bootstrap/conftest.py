@@ -31,6 +31,12 @@ def lock_file(tmp_path: Path) -> str:
     return str(tmp_path / "lock")
 
 
+def _completed(answer: str | int | Completed) -> Completed:
+    if isinstance(answer, Completed):
+        return answer
+    return Completed((), answer) if isinstance(answer, int) else Completed((), 0, answer.encode())
+
+
 class ScriptedShell:
     """A machine that answers each command from a table, by the first words that fit, and remembers what was run."""
 
@@ -39,10 +45,9 @@ class ScriptedShell:
         self.ran: list[str] = []
         self._answers: list[tuple[str, list[Completed]]] = []
 
-    def answer(self, start: str, *answers: str | int) -> None:
+    def answer(self, start: str, *answers: str | int | Completed) -> None:
         """Let a command that starts so give these texts (exit code 0) or exit codes, the last one for ever."""
-        results = [Completed((), a) if isinstance(a, int) else Completed((), 0, a.encode()) for a in answers]
-        self._answers.insert(0, (start, results))
+        self._answers.insert(0, (start, [_completed(answer) for answer in answers]))
 
     def run(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout_s: float = 120) -> Completed:
         """Give the next answer of the first entry that fits; a command nobody told it about succeeds in silence."""
