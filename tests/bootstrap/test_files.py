@@ -112,6 +112,36 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, me: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
+def test_half_a_content_is_not_written(tmp_path: Path, me: str) -> None:
+    """When the sender dies in the middle, the old file stays."""
+    (tmp_path / "x").write_text("old")
+    shell = LocalShell("here", prefix=("sh", "-c", 'head -c 3 | "$@"', "cut"))
+
+    with pytest.raises(CommandFailedError, match="did not arrive whole"):
+        files.write(shell, f"{tmp_path}/x", b"new content", mode=0o644, owner=me)
+
+    assert (tmp_path / "x").read_text() == "old"
+
+
+def test_a_change_that_never_came_leaves_no_backup(machine: Machine, tmp_path: Path, me: str) -> None:
+    """A run that died between the note and the write is undone without a word."""
+    (tmp_path / "x").write_text("theirs")
+    step = File("here", "Write", f"{tmp_path}/x", "ours", owner=me)
+    step.apply(machine)
+    (tmp_path / "x").write_text("theirs")
+
+    assert undone(machine, step.key) == ""
+    assert not (tmp_path / "backups").exists()
+
+
+def test_keys_are_random(machine: Machine, tmp_path: Path, me: str) -> None:
+    """No two are the same."""
+    for name in ("one", "two"):
+        SecretFile("here", "Have a key", f"{tmp_path}/{name}", 32, 0o400, me).apply(machine)
+
+    assert (tmp_path / "one").read_bytes() != (tmp_path / "two").read_bytes()
+
+
 def test_a_key_is_made_once(machine: Machine, tmp_path: Path, me: str) -> None:
     """A second run keeps the key, a short one is replaced, and a wrong mode is set without a new key."""
     path = tmp_path / "key"

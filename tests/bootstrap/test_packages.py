@@ -60,14 +60,26 @@ def test_an_installation_is_noted_before_it_is_made(scripted: ScriptedShell, scr
     assert not any("--configure" in line for line in scripted.ran)
 
 
-def test_a_half_installed_machine_is_finished_first(scripted: ScriptedShell, scripted_machine: Machine) -> None:
-    """What dpkg calls broken is configured before anything else."""
+@pytest.mark.parametrize(
+    ("audits", "repairs"),
+    [
+        (("half configured", ""), ["dpkg --configure -a"]),
+        (("half configured", "missing"), ["dpkg --configure -a", f"apt-get -q -y {WAIT} --fix-broken install"]),
+        (("",), []),
+    ],
+)
+def test_a_half_installed_machine_is_finished_first(
+    scripted: ScriptedShell, scripted_machine: Machine, audits: tuple[str, ...], repairs: list[str]
+) -> None:
+    """What dpkg calls broken is configured before anything else, and completed where something is missing."""
     scripted.answer("sh -c", 10)
-    scripted.answer("dpkg --audit", "The following packages are only half configured")
+    scripted.answer("dpkg --audit", *audits)
 
     STEP.apply(scripted_machine)
 
-    assert scripted.ran[1] == "env DEBIAN_FRONTEND=noninteractive dpkg --configure -a"
+    before = scripted.ran[: scripted.ran.index(f"{APT} update")]
+    assert [line.removeprefix("env DEBIAN_FRONTEND=noninteractive ").removeprefix("NEEDRESTART_SUSPEND=1 ")
+            for line in before if "audit" not in line] == repairs  # fmt: skip
 
 
 def test_a_second_install_adds_to_the_note(scripted: ScriptedShell, scripted_machine: Machine) -> None:

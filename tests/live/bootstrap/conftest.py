@@ -80,7 +80,6 @@ class Box:
 
     name: str
     shell: LocalShell
-    root: str
 
     def sh(self, script: str) -> str:
         """What a shell script prints there; it has to succeed."""
@@ -131,21 +130,34 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
 
 
 @pytest.fixture
-def boot(bed: Bed, tmp_path: Path) -> Iterator[Callable[..., Box]]:
-    """Start bare machines: ``boot("c1", suite="trixie", gpus=2)``; they end with the test."""
-    booted: list[Path] = []
+def power(tmp_path: Path) -> Callable[[str], None]:
+    """Cut the power of a machine: ``power("n1")``. What is on its disk stays."""
 
-    def start(name: str, *, suite: str = "bookworm", gpus: int = 2) -> Box:
-        place = tmp_path / name
-        booted.append(place)
-        shutil.copyfile(CACHE / f"root/{suite}.key", bed.ssh_config.parent / "key")
-        (bed.ssh_config.parent / "key").chmod(0o600)
+    def cut(name: str) -> None:
+        subprocess.run([HERE / "bed.sh", "down", tmp_path / name], check=True)
+
+    return cut
+
+
+@pytest.fixture
+def boot(bed: Bed, tmp_path: Path, power: Callable[[str], None]) -> Iterator[Callable[..., Box]]:
+    """Start machines, bare the first time: ``boot("c1", suite="trixie", gpus=2)``; they end with the test."""
+    booted: set[str] = set()
+
+    def start(name: str, *, suite: str = "bookworm", gpus: int = 2, fresh: bool = False) -> Box:
+        place, key = tmp_path / name, bed.ssh_config.parent / "key"
+        booted.add(name)
+        if fresh:
+            shutil.rmtree(place)
+        shutil.copyfile(CACHE / f"root/{suite}.key", key)
+        key.chmod(0o600)
         words = [str(place), suite, name, str(ADDRESSES[name]), str(gpus), bed.switch]
         up = subprocess.run([HERE / "bed.sh", "up", *words], capture_output=True, text=True, check=False)
         assert up.returncode == 0, up.stderr
         prefix = ("nsenter", "-t", up.stdout.strip(), "-m", "-u", "-n", "-p", "-i", "-r", "-w", "--")
-        return Box(name, LocalShell(name, prefix=prefix), str(place / "upper"))
+        return Box(name, LocalShell(name, prefix=prefix))
 
     yield start
-    for place in booted:
-        subprocess.run([HERE / "bed.sh", "down", place], check=True)
+    for name in booted:
+        power(name)
+        shutil.rmtree(tmp_path / name)
