@@ -182,14 +182,16 @@ def _wish(handled: SlurmCluster, host: str, given: dict[str, Any]) -> SlurmWish:
 
 def _apply(handled: SlurmCluster, wish: SlurmWish, *, yes: bool, as_json: bool, gone: bool = False) -> None:
     planned = handled.plan(wish)
-    looks = planned.look()
-    missing = [look for look in looks if not look.finding.done]
-    for warning in planned.warnings:
-        err().print(f"note: {warning}", style="yellow")
-    if missing and not yes:
+    if yes:
+        for warning in planned.warnings:
+            err().print(f"note: {warning}", style="yellow")
+    else:
+        looks = planned.look()
         print_plan(planned, looks)
-        confirm(f"Do these {len(missing)} steps on {', '.join(wish.machines)}?", yes=yes)
-    applied = handled.apply(wish, on_event=Progress(several=len(wish.machines) > 1), unreachable=gone)
+        missing = sum(not look.finding.done for look in looks)
+        if missing:
+            confirm(f"Do these {missing} steps on {', '.join(wish.machines)}?", yes=yes)
+    applied = handled.apply(planned, on_event=Progress(several=len(wish.machines) > 1), unreachable=gone)
     if as_json:
         print_json(applied.to_json())
     elif applied.changed:

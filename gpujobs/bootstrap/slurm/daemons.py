@@ -147,7 +147,7 @@ def rest_words(wish: SlurmWish, facts: SlurmFacts) -> Argv:
     """Slurmrestd's own words: who may ask, what it serves, where it listens."""
     # It ends itself where it is to serve slurmdbd, as it is unless told otherwise, and there is none.
     if facts.release >= (23, 11):
-        served = ("-s", "slurmctld,slurmdbd" if wish.accounting else "slurmctld")
+        served: Argv = ("-s", "slurmctld,slurmdbd" if wish.accounting else "slurmctld")
     elif wish.accounting:
         served = ()
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import time
 from dataclasses import dataclass
@@ -124,8 +123,8 @@ class Service:
         return _running(shell, self)
 
     def _digest(self, shell: Shell) -> str:
-        states = [files.read(shell, path) for path in self.watches]
-        return hashlib.sha256("\n".join(state.digest if state else "-" for state in states).encode()).hexdigest()
+        # A file that is not there is not in the output, and that is a state too.
+        return files.digest(shell.run(("sha256sum", "--", *self.watches)).stdout) if self.watches else ""
 
     def _stale(self, machine: Machine) -> bool:
         entry = machine.journal.find(self.key)
