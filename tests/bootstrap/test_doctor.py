@@ -112,6 +112,12 @@ CASES: list[tuple[dict[str, Any], str, list[str], bool]] = [
         True,
     ),
     (
+        {"m_daemons": frozenset({"munged", "slurmctld"}), "m_gpu_files": 1},
+        "slurmd does not run on c1, and /dev has 1 of the 2 GPUs",
+        [],
+        False,
+    ),
+    (
         {"states": "IDLE+DRAIN+INVALID_REG", "reason": COUNT},
         "does not have what slurm.conf says",
         ["systemctl restart slurmd", RESUME],

@@ -117,7 +117,15 @@ def _silent(cluster: ClusterState) -> Iterator[Trouble]:
 
 def _of_node(cluster: ClusterState, node: NodeState) -> Iterator[Trouble]:
     machine = cluster.machine_of(node.name)
-    if machine is not None and "slurmd" not in machine.daemons:
+    if machine is not None and "slurmd" not in machine.daemons and machine.gpu_files < node.gpus:
+        # slurmd ends itself at a device file that is not there: starting it again would not help.
+        yield Trouble(
+            machine.host,
+            f"slurmd does not run on {node.name}, and /dev has {machine.gpu_files} of the {node.gpus} GPUs it should",
+            "slurmd ends itself where a GPU's device file is missing.",
+            advice=f"Run nvidia-smi there: load the driver, or mend the GPU. If fewer GPUs are right now: {_APPLY}",
+        )
+    elif machine is not None and "slurmd" not in machine.daemons:
         yield Trouble(
             machine.host,
             f"slurmd does not run on {node.name}",
@@ -140,7 +148,7 @@ def _unregistered(cluster: ClusterState, node: NodeState, machine: MachineState 
             cluster.controller.host,
             what,
             node.reason + found,
-            advice="Run nvidia-smi there: load the driver, or mend the GPU. If fewer GPUs are right now, " + _APPLY,
+            advice="Run nvidia-smi there: load the driver, or mend the GPU. If fewer GPUs are right now: " + _APPLY,
         )
     # Its GPUs are back: slurmd has to count them again, and has to be where it runs.
     restart = _restart_slurmd(machine)
