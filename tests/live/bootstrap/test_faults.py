@@ -15,8 +15,8 @@ HOST = ("--host", "root@c1")
 APPLY = ("slurm", "apply", *HOST, "--yes")
 # What an apt at work holds: a lock of fcntl, which flock(1) cannot take.
 HOLD_APT = (
-    "perl -e 'open F, q(>>), q(/var/lib/dpkg/lock-frontend); fcntl(F, 6, pack(q(s s x4 q q i), 1, 0, 0, 0, 0)) or die; "
-    "$| = 1; print qq(held\\n); sleep 4'"
+    "perl -e 'open F, q(>>), q(/var/lib/dpkg/lock-frontend); $lock = pack(q(s s x4 q q i), 1, 0, 0, 0, 0); "
+    "fcntl(F, 6, $lock) or die; $| = 1; print qq(held\n); sleep 4'"
 )
 
 
