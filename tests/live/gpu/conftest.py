@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,6 @@ from gpujobs import Client, Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,24 +37,17 @@ def client(tmp_path: Path) -> Iterator[Client]:
 
 
 @pytest.fixture
+def examples() -> Path:
+    """The examples of this project."""
+    return Path(__file__).resolve().parents[3] / "examples"
+
+
+@pytest.fixture
 def compute(tmp_path: Path) -> list[str]:
     """A command that takes memory of the first GPU it sees, says so, and holds it until it is ended.
 
     Through the CUDA driver itself, so that nothing but the driver is needed.
     """
     program = tmp_path / "compute.py"
-    program.write_text(
-        "import ctypes, sys, time\n"
-        "cuda = ctypes.CDLL('libcuda.so.1')\n"
-        "def must(code, what):\n"
-        "    if code: sys.exit(f'{what}: CUDA error {code}')\n"
-        "must(cuda.cuInit(0), 'cuInit')\n"
-        "device, context, memory = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_void_p()\n"
-        "must(cuda.cuDeviceGet(ctypes.byref(device), 0), 'cuDeviceGet')\n"
-        "must(cuda.cuCtxCreate_v2(ctypes.byref(context), 0, device), 'cuCtxCreate')\n"
-        "size = ctypes.c_size_t(int(float(sys.argv[1]) * 2**30))\n"
-        "must(cuda.cuMemAlloc_v2(ctypes.byref(memory), size), 'cuMemAlloc')\n"
-        "print('computing', flush=True)\n"
-        "time.sleep(float(sys.argv[2]))\n"
-    )
+    program.write_text((Path(__file__).parent / "compute_on_gpu.py").read_text())
     return [sys.executable, str(program)]

@@ -13,25 +13,12 @@ import pytest
 
 from gpujobs import Gpu, GpuJob, PreflightError, Reason, State
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from .waiting import says, until
 
-    from gpujobs import Client, Job
+if TYPE_CHECKING:
+    from gpujobs import Client
 
 pytestmark = pytest.mark.timeout(120)
-
-
-def until(condition: Callable[[], bool], *, seconds: float = 40.0) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never was"
-        time.sleep(0.1)
-
-
-def says(job: Job, text: str) -> Callable[[], bool]:
-    """Whether a line of the job's log is that text."""
-    return lambda: text in [line.text for line in job.logs()]
 
 
 def test_a_gpu_is_found_and_seen_by_the_job(client: Client, gpus: list[str]) -> None:
