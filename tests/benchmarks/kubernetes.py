@@ -1,7 +1,7 @@
 """Ratios of the Kubernetes backend against the bare client: medians of interleaved pairs.
 
-``python tests/benchmarks/kubernetes.py KUBECONFIG [PAIRS]`` needs a cluster that can run ``gpujobs-testbed/busybox:1``
-(tests/live/kubernetes/bed).
+``python -m tests.benchmarks.kubernetes KUBECONFIG [PAIRS]`` (run as a file, it would hide the client of that name) needs a
+cluster that can run ``gpujobs-testbed/busybox:1``, such as tests/live/kubernetes/bed.
 """
 
 from __future__ import annotations
