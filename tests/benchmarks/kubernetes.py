@@ -1,6 +1,6 @@
 """Ratios of the Kubernetes backend against the bare client: medians of interleaved pairs.
 
-``python -m tests.benchmarks.kubernetes KUBECONFIG [PAIRS]`` (run as a file, it would hide the client of that name) needs a
+``python -m tests.benchmarks.kubernetes KUBECONFIG [PAIRS]`` (as a file it would hide the client of that name) needs a
 cluster that can run ``gpujobs-testbed/busybox:1``, such as tests/live/kubernetes/bed.
 """
 
@@ -20,14 +20,12 @@ from typing import TYPE_CHECKING
 import yaml
 
 from gpujobs import Client, Config, GpuJob
-from gpujobs.backend import Runtime, Target
-from gpujobs_kubernetes import KubernetesBackend, KubernetesOptions
-from gpujobs_kubernetes._api import JOBS, PODS, path
+from gpujobs.backend import SystemClock
+from gpujobs_kubernetes import KubernetesOptions
+from gpujobs_kubernetes._api import JOBS, PODS, Api, path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from gpujobs_kubernetes._api import Api
 
 IMAGE = "gpujobs-testbed/busybox:1"
 MANAGED = {"labelSelector": "app.kubernetes.io/managed-by=gpujobs"}
@@ -70,10 +68,11 @@ def submit_many(client: Client, namespace: str, kubeconfig: str, count: int = 20
     kubectl = os.environ.get("KUBECTL", "kubectl")
     texts = [client.render(specs[0], idempotency_key=f"kubectl-{i}") for i in range(10)]
     command = [kubectl, "--kubeconfig", kubeconfig, "-n", namespace, "create", "-f", "-"]
-    theirs = [
-        timed(lambda t=text: subprocess.run(command, input=t.encode(), check=True, capture_output=True))
-        for text in texts
-    ]
+
+    def create(text: str) -> float:
+        return timed(lambda: subprocess.run(command, input=text.encode(), check=True, capture_output=True))
+
+    theirs = [create(text) for text in texts]
     report(f"{count} jobs, each / kubectl create", [ours], theirs, 0.2)
 
 
@@ -109,8 +108,7 @@ def main() -> None:
     namespace = f"bench-{uuid.uuid4().hex[:8]}"
     options = KubernetesOptions(kubeconfig=kubeconfig, namespace=namespace)
     state = Path(tempfile.mkdtemp())
-    backend = KubernetesBackend(Target("k", "kubernetes", options), Runtime(state))
-    api = backend._api  # the bare calls go over the same connections
+    api = Api(options, SystemClock())
     lines = (
         f'default = "k"\n[targets.k]\nbackend = "kubernetes"\nkubeconfig = "{kubeconfig}"\nnamespace = "{namespace}"\n'
     )
@@ -124,7 +122,7 @@ def main() -> None:
             end_to_wait(client)
     finally:
         api.delete(f"/api/v1/namespaces/{namespace}")
-        backend.close()
+        api.close()
 
 
 if __name__ == "__main__":
