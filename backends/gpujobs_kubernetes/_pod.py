@@ -47,6 +47,10 @@ def template(item: Submission, site: Site, *, child: str, inherited: Mapping[str
         "enableServiceLinks": False,
         "containers": [_container(item, site, child=child, mounts=mounts, inherited=inherited)],
     }
+    if spec.kind == "job":
+        # The first process of a process namespace ignores every signal that it has no handler for: TERM would end a
+        # plain command only after its grace, and no command could end by a signal of its own.
+        pod["shareProcessNamespace"] = True
     pod.update(_placement(spec, site))
     pod.update(_identity(spec))
     if volumes:

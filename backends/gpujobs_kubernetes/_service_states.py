@@ -107,7 +107,10 @@ def unready(pod: PodView) -> Cause:
         )
     if pod.exit_code is not None:
         cause, _, _ = _reasons.ended(pod)
-        return cause or Cause(Reason.CRASH_LOOP, f"{pod.name} ended, and is started again.")
+        if cause is None or cause.code in {Reason.EXIT_CODE, Reason.SIGNAL}:
+            how = cause.message if cause else "Its command ended with exit code 0."
+            return Cause(Reason.CRASH_LOOP, f"{pod.name} is started again. {how}", "A service's command must not end.")
+        return cause
     return _reasons.waiting(pod)
 
 

@@ -1,12 +1,11 @@
 """Ratios of the Kubernetes backend against the bare client: medians of interleaved pairs.
 
-``python tests/benchmarks/kubernetes.py KUBECONFIG [PAIRS]`` needs a cluster that can run ``gpujobs-testbed/busybox:1``
-(tests/live/kubernetes/bed).
+``python -m tests.benchmarks.kubernetes KUBECONFIG [PAIRS]`` (as a file it would hide the client of that name) needs a
+cluster that can run ``gpujobs-testbed/busybox:1``, such as tests/live/kubernetes/bed.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import statistics
@@ -21,14 +20,12 @@ from typing import TYPE_CHECKING
 import yaml
 
 from gpujobs import Client, Config, GpuJob
-from gpujobs.backend import Runtime, Target
-from gpujobs_kubernetes import KubernetesBackend, KubernetesOptions
-from gpujobs_kubernetes._api import JOBS, PODS, path
+from gpujobs.backend import SystemClock
+from gpujobs_kubernetes import KubernetesOptions
+from gpujobs_kubernetes._api import JOBS, PODS, Api, path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from gpujobs_kubernetes._api import Api
 
 IMAGE = "gpujobs-testbed/busybox:1"
 MANAGED = {"labelSelector": "app.kubernetes.io/managed-by=gpujobs"}
@@ -72,10 +69,10 @@ def submit_many(client: Client, namespace: str, kubeconfig: str, count: int = 20
     texts = [client.render(specs[0], idempotency_key=f"kubectl-{i}") for i in range(10)]
     command = [kubectl, "--kubeconfig", kubeconfig, "-n", namespace, "create", "-f", "-"]
 
-    def create(text: str) -> None:
-        subprocess.run(command, input=text.encode(), check=True, capture_output=True)
+    def create(text: str) -> float:
+        return timed(lambda: subprocess.run(command, input=text.encode(), check=True, capture_output=True))
 
-    theirs = [timed(functools.partial(create, text)) for text in texts]
+    theirs = [create(text) for text in texts]
     report(f"{count} jobs, each / kubectl create", [ours], theirs, 0.2)
 
 
@@ -111,8 +108,7 @@ def main() -> None:
     namespace = f"bench-{uuid.uuid4().hex[:8]}"
     options = KubernetesOptions(kubeconfig=kubeconfig, namespace=namespace)
     state = Path(tempfile.mkdtemp())
-    backend = KubernetesBackend(Target("k", "kubernetes", options), Runtime(state))
-    api = backend._api  # the bare calls go over the same connections
+    api = Api(options, SystemClock())
     lines = (
         f'default = "k"\n[targets.k]\nbackend = "kubernetes"\nkubeconfig = "{kubeconfig}"\nnamespace = "{namespace}"\n'
     )
@@ -126,7 +122,7 @@ def main() -> None:
             end_to_wait(client)
     finally:
         api.delete(f"/api/v1/namespaces/{namespace}")
-        backend.close()
+        api.close()
 
 
 if __name__ == "__main__":

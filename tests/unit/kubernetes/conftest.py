@@ -74,7 +74,7 @@ def make_job() -> MakeJob:
             "labels": {"app.kubernetes.io/managed-by": "gpujobs"},
             "annotations": {f"gpujobs/{k.replace('_', '-')}": v for k, v in (notes or {}).items()},
         }
-        body = {"completions": 1, "completionMode": "Indexed", "template": {"spec": {}}, **(spec or {})}
+        body: Table = {"completions": 1, "completionMode": "Indexed", "template": {"spec": {}}, **(spec or {})}
         return {"metadata": about, "spec": body, "status": status or {}}
 
     return make

@@ -188,7 +188,7 @@ def test_gpus(submit: Submit, gpus: Gpu, limits: dict[str, str], terms: list[tup
 
     assert spec["containers"][0]["resources"]["limits"] == limits
     affinity = spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
-    found = affinity["nodeSelectorTerms"][0]["matchExpressions"] if affinity else []
+    found: list[dict[str, Any]] = affinity["nodeSelectorTerms"][0]["matchExpressions"] if affinity else []
     assert [(t["operator"], t["values"]) for t in found] == terms
     assert {"key": "nvidia.com/gpu", "operator": "Exists"} in spec["tolerations"]
     assert spec["runtimeClassName"] == "nvidia"

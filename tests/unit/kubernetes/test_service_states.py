@@ -22,6 +22,10 @@ READY = {
     "conditions": [{"type": "Ready", "status": "True"}],
     "containerStatuses": [{"name": "main", "state": STARTED}],
 }
+ENDED = {
+    "phase": "Running",
+    "containerStatuses": [{"name": "main", "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}],
+}
 UNREADY = {"phase": "Running", "containerStatuses": [{"name": "main", "state": STARTED}]}
 CRASHING = {
     "phase": "Running",
@@ -61,6 +65,7 @@ def deployment(wanted: int = 2, ready: int = 0, updated: int | None = None, **no
         (deployment(2, 1), [READY, UNREADY], State.RUNNING, Reason.NOT_READY),
         (deployment(1, 0), [UNREADY], State.PENDING, Reason.NOT_READY),
         (deployment(1, 0), [CRASHING], State.PENDING, Reason.CRASH_LOOP),
+        (deployment(1, 0), [ENDED], State.PENDING, Reason.CRASH_LOOP),
         (deployment(1, 0), [], State.PENDING, Reason.STARTING),
         (deployment(0), [], State.SUSPENDED, Reason.PAUSED),
         (deployment(0, hold="children"), [], State.PENDING, Reason.STARTING),
