@@ -28,9 +28,12 @@ def containment(facts: SlurmFacts) -> Containment:
     if found in {"v1", "hybrid"}:
         return "v1"
     # 21.08 knows version 1 only. https://slurm.schedmd.com/cgroup_v2.html
-    if found == "v2" and facts.release >= (22, 5):
-        return "v2"
-    return "none"
+    if found != "v2" or facts.release < (22, 5):
+        return "none"
+    # Without systemd a Slurm newer than 22.05 needs a group below that of the first process, and the kernel hands
+    # controllers down only from groups without processes: seen in a container whose first process was not at the top.
+    stuck = not facts.machine.systemd and facts.machine.init_cgroup != "/" and facts.release > (22, 5)
+    return "none" if stuck else "v2"
 
 
 def gpu_type(wish: SlurmWish, facts: SlurmFacts) -> str:
