@@ -37,12 +37,6 @@ def client(tmp_path: Path) -> Iterator[Client]:
 
 
 @pytest.fixture
-def examples() -> Path:
-    """The examples of this project."""
-    return Path(__file__).resolve().parents[3] / "examples"
-
-
-@pytest.fixture
 def compute(tmp_path: Path) -> list[str]:
     """A command that takes memory of the first GPU it sees, says so, and holds it until it is ended.
 
