@@ -1,0 +1,17 @@
+"""`gpujobs bootstrap` and `gpujobs doctor`."""
+
+from __future__ import annotations
+
+import typer
+
+from gpujobs.bootstrap._cli_doctor import doctor
+from gpujobs.bootstrap.slurm import _cli as slurm
+
+__all__ = ["app", "doctor"]
+
+app = typer.Typer(
+    name="bootstrap",
+    help="From a bare machine to a GPU cluster and back: look, set up, prove, take away.",
+    no_args_is_help=True,
+)
+app.add_typer(slurm.app, name="slurm")
