@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from gpujobs._model import Amount, Count, EnvName, Model, NonNegative, Text, Words
+from gpujobs._model import Amount, Count, EnvName, Integer, Model, NonNegative, Text, Words
 from gpujobs.errors import SpecError
 from gpujobs.gpu import Gpu
 from gpujobs.parts import After, Port, Probe, Rollout, Secret, Toleration, Volume
@@ -111,7 +111,7 @@ class Workload(Model):
     queue: Text | None = None
     account: Text | None = None
     qos: Text | None = None
-    priority: int | Text | None = None
+    priority: Integer | Text | None = None
     constraint: Text | None = None
     exclude: Words = ()
     node_selector: dict[Text, Text] = Field(default_factory=dict)

@@ -211,6 +211,23 @@ def test_a_secret_shows_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         Secret("A", file=tmp_path / "none").reveal()
 
 
+@pytest.mark.parametrize("value", ["s3cr3t\0", ["s3cr3t"]])
+def test_what_cannot_be_a_secret_is_refused_unseen(value: Any) -> None:
+    """When it is made, alone or inside a job; the error does not show it."""
+    secret = {"name": "A", "value": value}
+    for model, fields in ((Secret, secret), (GpuJob, {"command": ["x"], "secrets": [secret]})):
+        with pytest.raises(ValidationError, match="value") as caught:
+            model(**fields)
+        assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["array", "nodes", "tasks_per_node", "retries", "priority", "gpus"])
+def test_a_number_that_nothing_can_count_is_refused(field: str) -> None:
+    """Before a record or a system chokes on it."""
+    with pytest.raises(ValidationError, match=field):
+        GpuJob.model_validate({"command": ["x"], field: 10**30})
+
+
 def test_the_typed_fields_are_the_fields_of_the_models() -> None:
     """What type checkers allow is what pydantic takes, no more and no less."""
     for fields, model in ((_fields.JobFields, GpuJob), (_fields.ServiceFields, GpuService)):
