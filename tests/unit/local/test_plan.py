@@ -101,6 +101,7 @@ def test_a_script_keeps_its_args_apart() -> None:
         ("image_pull_secrets", ["s"]),
         ("image", "busybox"),
         ("nodes", 2),
+        ("array", 100_001),
         ("priority", "high"),
         ("volumes", [Volume("/data", host="/srv/data")]),
         ("volumes", [Volume("/data", host="/data", read_only=True)]),
