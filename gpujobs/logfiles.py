@@ -120,6 +120,10 @@ class LogTail:
         try:
             before = self._check(os.fstat(fd))
             data = os.pread(fd, limit, self.offset)
+        except OSError as e:  # a directory, or a file system that fails
+            raise RejectedError(
+                f"The log file {self.file.path} cannot be read: {e.strerror}.", next_step="Check what lies there."
+            ) from e
         finally:
             os.close(fd)
         self.offset += len(data)
