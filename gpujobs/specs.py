@@ -83,7 +83,7 @@ class Workload(Model):
     # Nobody makes one of these itself, so its own validator, which costs start-up time, is not built.
     model_config = ConfigDict(defer_build=True)
 
-    name: Text | None = Field(default=None, min_length=1, max_length=1000)
+    name: Text | None = Field(default=None, min_length=1, max_length=131_072)
     command: Words = ()
     args: Words = ()
     script: Text | None = None

@@ -211,6 +211,13 @@ def test_a_secret_shows_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         Secret("A", file=tmp_path / "none").reveal()
 
 
+def test_a_name_may_be_as_long_as_a_word_of_a_command() -> None:
+    """100 kB are kept as they are; more than one argument can hold is refused."""
+    assert len(GpuJob(command=["x"], name="n" * 102_400).name or "") == 102_400
+    with pytest.raises(ValidationError, match="name"):
+        GpuJob(command=["x"], name="n" * 131_073)
+
+
 @pytest.mark.parametrize("value", ["s3cr3t\0", ["s3cr3t"]])
 def test_what_cannot_be_a_secret_is_refused_unseen(value: Any) -> None:
     """When it is made, alone or inside a job; the error does not show it."""
