@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gpujobs import After, Gpu, GpuJob, GpuService, Port, Probe, Ref, Secret, SpecError, Volume, _fields, formats
 
@@ -222,9 +222,13 @@ def test_a_name_may_be_as_long_as_a_word_of_a_command() -> None:
 def test_what_cannot_be_a_secret_is_refused_unseen(value: Any) -> None:
     """When it is made, alone or inside a job; the error does not show it."""
     secret = {"name": "A", "value": value}
-    for model, fields in ((Secret, secret), (GpuJob, {"command": ["x"], "secrets": [secret]})):
+    cases: list[tuple[type[BaseModel], dict[str, Any]]] = [
+        (Secret, secret),
+        (GpuJob, {"command": ["x"], "secrets": [secret]}),
+    ]
+    for model, fields in cases:
         with pytest.raises(ValidationError, match="value") as caught:
-            model(**fields)
+            model.model_validate(fields)
         assert "s3cr3t" not in str(caught.value)
 
 
