@@ -31,12 +31,12 @@ def check_key(key: str) -> str:
     """The key itself.
 
     Raises:
-        SpecError: It is empty, too long or holds a NUL or a line break.
+        SpecError: It is empty, too long, or holds a NUL, a line break or what is no UTF-8.
     """
-    if not key or len(key) > _MAX_KEY or any(c in key for c in "\0\n\r"):
+    if not key or len(key) > _MAX_KEY or any(c in "\0\n\r" or "\ud800" <= c <= "\udfff" for c in key):
         raise SpecError(
             f"{key[:40]!r} is not an idempotency key.",
-            next_step=f"Give 1 to {_MAX_KEY} characters without line breaks or NUL.",
+            next_step=f"Give 1 to {_MAX_KEY} characters of text without line breaks or NUL.",
         )
     return key
 

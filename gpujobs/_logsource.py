@@ -50,6 +50,10 @@ class LocalFiles:
         try:
             stat = os.fstat(fd)
             return Piece(stat.st_ino, stat.st_size, os.pread(fd, limit, offset) if stat.st_size > offset else b"")
+        except OSError as e:  # a directory, or a file system that fails
+            raise RejectedError(
+                f"The log file {path} cannot be read: {e.strerror}.", next_step="Check what lies there."
+            ) from e
         finally:
             os.close(fd)
 

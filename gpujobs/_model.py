@@ -97,12 +97,18 @@ Words = Annotated[
 EnvName = Annotated[str, AfterValidator(_env_name)]
 """The name of an environment variable."""
 
+# No system counts further, and a record must be able to hold it.
+_MOST = 2**31 - 1
+
 # The bound stands before the validator, else the JSON Schema does not say it.
-Count = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
+Count = Annotated[int, Field(ge=1, le=_MOST), BeforeValidator(_whole)]
 """A whole number from 1."""
 
-NonNegative = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
+NonNegative = Annotated[int, Field(ge=0, le=_MOST), BeforeValidator(_whole)]
 """A whole number from 0."""
+
+Integer = Annotated[int, Field(ge=-_MOST, le=_MOST)]
+"""A whole number, negative ones too."""
 
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_finite)]
 """A number above 0."""

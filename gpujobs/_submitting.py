@@ -85,7 +85,7 @@ class SubmitVerbs:
 
     def submit_many(
         self,
-        workloads: Iterable[GpuJob | GpuService],
+        workloads: Iterable[GpuJob | GpuService | Sequence[str]],
         *,
         target: str | None = None,
         idempotency_keys: Sequence[str] | None = None,
@@ -97,7 +97,7 @@ class SubmitVerbs:
             SubmitManyError: Some were refused; it carries the refs of the others and the reason of each.
             SpecError: The keys are not one per workload.
         """
-        specs = list(workloads)
+        specs = [_as_spec(workload, {}) for workload in workloads]
         keys: list[str | None] = list(idempotency_keys) if idempotency_keys is not None else [None] * len(specs)
         if len(keys) != len(specs):
             raise SpecError(f"{len(keys)} keys for {len(specs)} workloads.", next_step="Give one key per workload.")

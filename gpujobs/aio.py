@@ -62,11 +62,13 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await _call(self.client.close)
 
-    async def submit(self, workload: GpuJob | GpuService, **options: Any) -> Job | Service:
+    async def submit(self, workload: GpuJob | GpuService | Sequence[str], **options: Any) -> Job | Service:
         """As ``Client.submit``."""
         return await _call(self.client.submit, workload, **options)
 
-    async def submit_many(self, workloads: Iterable[GpuJob | GpuService], **options: Any) -> list[Job | Service]:
+    async def submit_many(
+        self, workloads: Iterable[GpuJob | GpuService | Sequence[str]], **options: Any
+    ) -> list[Job | Service]:
         """As ``Client.submit_many``."""
         return await _call(self.client.submit_many, workloads, **options)
 

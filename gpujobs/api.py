@@ -95,7 +95,7 @@ def submit(workload: Any, **options: Any) -> Job | Service:
 
 
 def submit_many(
-    workloads: Iterable[GpuJob | GpuService],
+    workloads: Iterable[GpuJob | GpuService | Sequence[str]],
     *,
     target: str | None = None,
     idempotency_keys: Sequence[str] | None = None,

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, PrivateAttr, SecretStr, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from gpujobs._model import Count, EnvName, Model, NonNegative, Text, Words
 from gpujobs.errors import SpecError
@@ -48,7 +49,7 @@ class Secret(Model):
         given = {"name": name, "env": env, "file": None if file is None else os.fspath(file)}
         super().__init__(**{k: v for k, v in given.items() if v is not None}, **unknown)
         if value is not None:
-            self._value = value if isinstance(value, SecretStr) else SecretStr(value)
+            self._value = _hidden(value)
 
     @model_validator(mode="before")
     @classmethod
@@ -89,6 +90,16 @@ class Secret(Model):
 
     def __hash__(self) -> int:
         return hash((self.name, self.env, self.file))
+
+
+def _hidden(value: object) -> SecretStr:
+    """The value of a secret; an error about it does not show it."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(text, str) and "\0" not in text:
+        return SecretStr(text)
+    why = "a NUL character cannot be passed to a program" if isinstance(text, str) else "the value must be text"
+    error = InitErrorDetails(type=PydanticCustomError("secret", why), loc=("value",), input="<secret>")
+    raise ValidationError.from_exception_data("Secret", [error])
 
 
 class Volume(Model):

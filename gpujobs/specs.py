@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from gpujobs._model import Amount, Count, EnvName, Model, NonNegative, Text, Words
+from gpujobs._model import Amount, Count, EnvName, Integer, Model, NonNegative, Text, Words
 from gpujobs.errors import SpecError
 from gpujobs.gpu import Gpu
 from gpujobs.parts import After, Port, Probe, Rollout, Secret, Toleration, Volume
@@ -83,7 +83,7 @@ class Workload(Model):
     # Nobody makes one of these itself, so its own validator, which costs start-up time, is not built.
     model_config = ConfigDict(defer_build=True)
 
-    name: Text | None = Field(default=None, min_length=1, max_length=1000)
+    name: Text | None = Field(default=None, min_length=1, max_length=131_072)
     command: Words = ()
     args: Words = ()
     script: Text | None = None
@@ -111,7 +111,7 @@ class Workload(Model):
     queue: Text | None = None
     account: Text | None = None
     qos: Text | None = None
-    priority: int | Text | None = None
+    priority: Integer | Text | None = None
     constraint: Text | None = None
     exclude: Words = ()
     node_selector: dict[Text, Text] = Field(default_factory=dict)

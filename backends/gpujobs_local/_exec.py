@@ -50,7 +50,9 @@ def _inside(home: Home, ref: Ref, replica: int) -> tuple[dict[bytes, bytes], Pat
         found = one(db, ref)
         store_id = _records.meta(db, "id") or ""
     # The number of a replica is the index of its element; the ref of one element means just that one.
-    tasks = [t for t in found.tasks if t["idx"] == replica] if len(found.tasks) > 1 else found.tasks
+    tasks = [t for t in found.tasks if t["idx"] == replica]
+    if not tasks and replica == 0 and len(found.tasks) == 1:
+        tasks = found.tasks
     if not tasks or tasks[0]["state"] != "RUNNING":
         raise NotFoundError(
             f"Nothing of {ref} is running as replica {replica}.", next_step="`gpujobs status` shows where it stands."

@@ -25,6 +25,9 @@ _CLUSTER_ONLY = (
     "image_pull_secrets",
 )
 
+_MOST_ELEMENTS = 100_000
+"""Each element is a row and a directory: a slip of the keyboard must not fill the disk."""
+
 
 def refuse(spec: GpuJob | GpuService, *, target: str) -> None:
     """Let through what this backend honours.
@@ -51,6 +54,8 @@ def _refusals(spec: GpuJob, target: str) -> list[tuple[str, str]]:
         found.append(("command", "it is empty, and the local backend cannot run the image's own"))
     if spec.nodes > 1:
         found.append(("nodes", f"{spec.nodes} are asked for, and this machine is one"))
+    if spec.array is not None and spec.array > _MOST_ELEMENTS:
+        found.append(("array", f"{spec.array} elements are more than the {_MOST_ELEMENTS} that are kept here"))
     if isinstance(spec.priority, str):
         found.append(("priority", f"{spec.priority!r} names a class; here it is a number, the higher the earlier"))
     if spec.gpus is not None and spec.gpus.mode == "mps":

@@ -80,7 +80,8 @@ class Store:
 
     def exists(self) -> bool:
         """Whether anything was ever submitted here."""
-        return self.path.exists()
+        with self.translated():  # a directory above it may be closed to us
+            return self.path.exists()
 
     @contextmanager
     def read(self) -> Generator[sqlite3.Connection]:
@@ -111,8 +112,8 @@ class Store:
 
     def make(self) -> None:
         """See to it that the record file is there. Nothing else makes one: a removed state directory stays removed."""
-        if not self.path.exists():
-            with self.translated():
+        with self.translated():
+            if not self.path.exists():
                 self._create()
 
     @contextmanager

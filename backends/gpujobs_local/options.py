@@ -25,7 +25,7 @@ class LocalOptions(Model):
             ``/run/lock``, or in ``/tmp`` where that is missing.
     """
 
-    gpus: NonNegative | None = None
+    gpus: Annotated[NonNegative, Field(le=1024)] | None = None
     gpu_type: Text = "simulated"
     gpu_memory: Memory | None = None
     shares: Count = 4

@@ -26,10 +26,15 @@ def show(app: App, found: Wanted, *, target: str | None, key: str | None, json_:
 
 def tell(job: Job, found: Wanted | None, *, json_: bool) -> int:
     """Print the ref, alone; as JSON with its parts."""
-    if json_:
-        output.as_json(as_dict(job))
-    else:
-        output.line(str(job.ref))
+    try:
+        if json_:
+            output.as_json(as_dict(job))
+        else:
+            output.line(str(job.ref))
+        output.flush()
+    except OSError:  # nobody can read it there, and it must not be lost
+        output.note(f"submitted {job.ref}")
+        raise
     if found is not None:
         _say_lost(found)
     return 0

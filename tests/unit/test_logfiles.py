@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpujobs import RejectedError
 from gpujobs._logsource import CHUNK
 from gpujobs.backend import LogQuery
 from gpujobs.logfiles import LineSplitter, LogFile, LogTail, read_logs, tail_offset
@@ -210,6 +211,12 @@ def test_a_removed_file_is_one_marked_gap(tmp_path: Path) -> None:
 
     assert [(x.text, x.gap) for x in lines[:2]] == [("line", False), ("part", False)]
     assert [x.gap for x in lines[2:]] == [True]
+
+
+def test_a_directory_in_place_of_a_log_is_one_error(tmp_path: Path) -> None:
+    """Said with its path, as an error of ours."""
+    with pytest.raises(RejectedError, match="Is a directory"):
+        list(read_logs(lambda: [LogFile(tmp_path)], LogQuery()))
 
 
 def test_a_follower_can_be_stopped(tmp_path: Path) -> None:

@@ -132,6 +132,8 @@ def test_exec_runs_beside_the_job(bench: Bench) -> None:
     assert (result.exit_code, result.stderr) == (7, b"oops\n")
     assert result.stdout == f"in\nb c|0,1|{bench.directory}\n".encode()
     assert job.exec(["sh", "-c", "kill -9 $$"]).exit_code == 137
+    with pytest.raises(NotFoundError, match="replica 1"):
+        job.exec(["true"], replica=1)
 
 
 def test_exec_where_nothing_runs_is_not_found(bench: Bench) -> None:

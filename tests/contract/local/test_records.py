@@ -75,6 +75,15 @@ def test_a_read_only_state_directory_is_named(bench: Bench) -> None:
         assert "GPUJOBS_STATE_DIR" in caught.value.next_step
 
 
+def test_a_state_directory_that_cannot_be_looked_into_is_named(bench: Bench) -> None:
+    """Looking is one clear error too, not only submitting."""
+    with Client(bench.config, state_dir=bench.directory / ("x" * 300)) as client:
+        with pytest.raises(GpuJobsError, match="state directory"):
+            client.list_jobs()
+        with pytest.raises(GpuJobsError, match="state directory"):
+            client.status("local://local/1")
+
+
 @needs_root
 def test_no_room_for_the_first_submission(bench: Bench) -> None:
     """One clear error, nothing taken; with room it works, with the same key."""

@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 PROGRAM = [sys.executable, "-m", "gpujobs.cli"]
 HOSTILE = ["a b", "'", '"', "$(exit 9)", "`x`", "%s", "\\", "-x", "--", "--help", "é🙂\u202e", "line\nbreak", "", "*"]
@@ -177,3 +177,21 @@ def test_targets_check_and_show(gpujobs: Callable[..., subprocess.CompletedProce
     assert gpujobs("targets", "check", "local").returncode == 0
     shown = json.loads(gpujobs("targets", "show", "local", "--json").stdout)
     assert (shown["options"], "lock_dir" in shown["takes"]) == ({"gpus": 4}, True)
+
+
+def test_a_ref_that_stdout_does_not_take_is_told_on_stderr(env: dict[str, str], tmp_path: Path) -> None:
+    """The job runs, so its ref must not be lost with a full disk."""
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [*PROGRAM, "submit", "--", "true"],
+            env=env,
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[0] == "gpujobs: submitted local://local/1"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gpujobs import ConfigError, GpuJob, GpuService, Secret
-from gpujobs._identity import make_key, spec_hash, with_defaults
+from gpujobs import ConfigError, GpuJob, GpuService, Secret, SpecError
+from gpujobs._identity import check_key, make_key, spec_hash, with_defaults
 
 JOB = GpuJob(command=["train"])
 
@@ -42,6 +42,13 @@ def test_a_job_is_no_service_and_contents_of_files_count() -> None:
     """By digest."""
     assert spec_hash(GpuJob(command=["x"], name="s")) != spec_hash(GpuService(command=["x"], name="s"))
     assert spec_hash(JOB.replace(files={"f": "x"})) != spec_hash(JOB.replace(files={"f": "y"}))
+
+
+@pytest.mark.parametrize("key", ["", "a\nb", "a\0", "a\udcff", "k" * 257])
+def test_a_key_that_cannot_be_kept_is_refused(key: str) -> None:
+    """Empty, on two lines, too long, or with what no file can hold."""
+    with pytest.raises(SpecError, match="idempotency key"):
+        check_key(key)
 
 
 def test_made_keys_are_short_and_differ() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gpujobs import After, Gpu, GpuJob, GpuService, Port, Probe, Ref, Secret, SpecError, Volume, _fields, formats
 
@@ -209,6 +209,34 @@ def test_a_secret_shows_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         Secret("MISSING").reveal()
     with pytest.raises(SpecError, match="cannot be read"):
         Secret("A", file=tmp_path / "none").reveal()
+
+
+def test_a_name_may_be_as_long_as_a_word_of_a_command() -> None:
+    """100 kB are kept as they are; more than one argument can hold is refused."""
+    assert len(GpuJob(command=["x"], name="n" * 102_400).name or "") == 102_400
+    with pytest.raises(ValidationError, match="name"):
+        GpuJob(command=["x"], name="n" * 131_073)
+
+
+@pytest.mark.parametrize("value", ["s3cr3t\0", ["s3cr3t"]])
+def test_what_cannot_be_a_secret_is_refused_unseen(value: Any) -> None:
+    """When it is made, alone or inside a job; the error does not show it."""
+    secret = {"name": "A", "value": value}
+    cases: list[tuple[type[BaseModel], dict[str, Any]]] = [
+        (Secret, secret),
+        (GpuJob, {"command": ["x"], "secrets": [secret]}),
+    ]
+    for model, fields in cases:
+        with pytest.raises(ValidationError, match="value") as caught:
+            model.model_validate(fields)
+        assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["array", "nodes", "tasks_per_node", "retries", "priority", "gpus"])
+def test_a_number_that_nothing_can_count_is_refused(field: str) -> None:
+    """Before a record or a system chokes on it."""
+    with pytest.raises(ValidationError, match=field):
+        GpuJob.model_validate({"command": ["x"], field: 10**30})
 
 
 def test_the_typed_fields_are_the_fields_of_the_models() -> None:

@@ -62,3 +62,13 @@ def test_public_things_say_what_they_do() -> None:
         members = [m for n, m in vars(thing).items() if not n.startswith("_")] if inspect.isclass(thing) else []
         functions = [m for m in members if inspect.isfunction(m)]
         assert [f for f in (thing, *functions) if not inspect.getdoc(f)] == []
+
+
+def test_the_contract_is_part_of_the_testing_module() -> None:
+    """Under the name that its own module has too; what is not there is said as usual."""
+    from gpujobs import testing  # noqa: PLC0415  # only here
+    from gpujobs.testing import BackendContract, contract  # noqa: PLC0415
+
+    assert BackendContract is contract.BackendContract
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = testing.nothing

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from gpujobs import Gpu, GpuJob, GpuService, Secret, UnsupportedError, Volume
 from gpujobs.backend import Submission, Target
@@ -101,6 +102,7 @@ def test_a_script_keeps_its_args_apart() -> None:
         ("image_pull_secrets", ["s"]),
         ("image", "busybox"),
         ("nodes", 2),
+        ("array", 100_001),
         ("priority", "high"),
         ("volumes", [Volume("/data", host="/srv/data")]),
         ("volumes", [Volume("/data", host="/data", read_only=True)]),
@@ -114,6 +116,12 @@ def test_what_cannot_be_honoured_is_refused_by_name(field: str, value: Any) -> N
     with pytest.raises(UnsupportedError, match=rf"^{field}: ") as caught:
         planned(**{field: value})
     assert caught.value.next_step.startswith(f"Leave {field} out")
+
+
+def test_as_many_gpus_as_no_machine_has_are_not_pretended() -> None:
+    """Each is looked at on every pass."""
+    with pytest.raises(ValidationError, match="gpus"):
+        LocalOptions(gpus=1025)
 
 
 def test_sharing_by_mps_is_refused() -> None:
