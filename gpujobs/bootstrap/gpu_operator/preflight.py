@@ -50,7 +50,7 @@ def refuse(wish: OperatorWish, cluster: ClusterFacts, *, ours: bool) -> None:
     if found.pending and not ours:
         raise RefusedError(
             f"The release {found.name!r} is {found.status}: another helm is at work on it, or was killed.",
-            next_step=f"If none is: `helm rollback {found.name} -n {found.namespace}`, or `helm uninstall` a first install.",
+            next_step=f"If none is: `helm rollback {found.name} -n {found.namespace}`, or `helm uninstall` it.",
         )
 
 

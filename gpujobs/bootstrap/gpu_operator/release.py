@@ -56,11 +56,11 @@ class HelmRelease:
 
     def argv(self) -> Argv:
         """The one command that installs, upgrades, or changes values."""
-        version = () if self.from_file else (f"--version={self.version}",)
-        return (
-            *self.access.helm, "upgrade", "--install", self.name, "-n", self.namespace, "--create-namespace", self.chart,
-            *version, "--reset-values", "--values", "-",
-        )  # fmt: skip
+        words = ("upgrade", "--install", self.name, "-n", self.namespace, "--create-namespace", self.chart)
+        return (*self.access.helm, *words, *self._version(), "--reset-values", "--values", "-")
+
+    def _version(self) -> Argv:
+        return () if self.from_file else (f"--version={self.version}",)
 
     def commands(self) -> tuple[str, ...]:
         """What is run, with the values."""

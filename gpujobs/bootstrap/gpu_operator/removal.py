@@ -94,7 +94,7 @@ def leftovers(cluster: Cluster, namespace: str, chart_crds: str) -> dict[str, An
     }
 
 
-# e.g. {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: clusterpolicies.nvidia.com}}
+# e.g. {kind: CustomResourceDefinition, metadata: {name: clusterpolicies.nvidia.com}}
 def parse_crds(text: str) -> list[str]:
     """The names in the documents of ``helm show crds``."""
     documents: Sequence[Any] = [document for document in yaml.safe_load_all(text) if document]
@@ -113,7 +113,7 @@ def remove(cluster: Cluster, removal: Removal) -> list[str]:
         raise CommandFailedError(cluster.shell.name, completed)
     kept: list[str] = []
     for argv in others:
-        words = argv[len(cluster.access.kubectl) :]
+        words: Sequence[str] = argv[len(cluster.access.kubectl) :]
         why = _in_use(cluster, removal, words)
         if why:
             kept.append(why)

@@ -56,7 +56,6 @@ def merge(values: Mapping[str, Any], over: Mapping[str, Any]) -> Values:
     """Two trees of values, as helm merges them: the second wins, lists are taken as a whole."""
     merged = dict(values)
     for name, value in over.items():
-        known = merged.get(name)
-        both = isinstance(known, dict) and isinstance(value, dict)
-        merged[name] = merge(known, value) if both else value  # pyright: ignore[reportUnknownArgumentType]  # JSON
+        known: Any = merged.get(name)
+        merged[name] = merge(known, value) if isinstance(known, dict) and isinstance(value, dict) else value  # pyright: ignore[reportUnknownArgumentType]  # JSON
     return merged

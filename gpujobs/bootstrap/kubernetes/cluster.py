@@ -83,14 +83,14 @@ class Cluster:
         found: list[Json] = document.get("items", []) if document else []
         return found
 
-    def find(self, kind: str, name: str, *, namespace: str = "") -> Json | None:
-        """One object, or None.
+    def find(self, kind: str, name: str, *words: str, namespace: str = "") -> Json | None:
+        """One object, or None; more words go to ``kubectl get``.
 
         Raises:
             BootstrapError: It may not be read.
         """
-        words = ("-n", namespace) if namespace else ()
-        return self._get(kind, name, "--ignore-not-found", *words)
+        where = ("-n", namespace) if namespace else ()
+        return self._get(kind, name, "--ignore-not-found", *where, *words)
 
     def apply(self, manifest: Json) -> None:
         """Have an object as written; the fields that others own stay theirs.

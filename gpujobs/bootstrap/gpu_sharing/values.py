@@ -1,0 +1,147 @@
+"""The helm values of the operator's release: an upgrade of the operator must not forget how GPUs are shared."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gpujobs.bootstrap.errors import BootstrapError
+from gpujobs.bootstrap.gpu_operator.release import as_yaml
+from gpujobs.bootstrap.gpu_operator.values import merge
+from gpujobs.bootstrap.kubernetes.access import Access
+from gpujobs.bootstrap.kubernetes.cluster import Cluster, dig
+from gpujobs.bootstrap.kubernetes.facts import find_release
+from gpujobs.bootstrap.step import Finding, Undone
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gpujobs.bootstrap.kubernetes.facts import Release
+    from gpujobs.bootstrap.shell import Argv
+    from gpujobs.bootstrap.step import Machine
+
+Settings = dict[str, dict[str, Any]]
+_TIMEOUT_S = 900
+
+
+@dataclass(frozen=True)
+class HelmValues:
+    """Some values of a release that is there, beside those that others gave it.
+
+    Attributes:
+        chart: The words that name the chart of that same version.
+        settings: By section and key.
+        given: All values the release has now, for a plan to show what helm will be told.
+        numbers: What each node hands out before, for an undo to wait for.
+    """
+
+    kind: ClassVar[str] = "helm-values"
+    host: str
+    access: Access
+    name: str
+    namespace: str
+    chart: Argv
+    settings: Settings
+    given: Mapping[str, Any]
+    numbers: Mapping[str, Mapping[str, int]]
+    title: str = "Keep it in the helm values of the operator"
+
+    @property
+    def key(self) -> str:
+        """The release makes it one of a kind."""
+        return f"helm-values:{self.namespace}/{self.name}"
+
+    def commands(self) -> tuple[str, ...]:
+        """The upgrade, with all values."""
+        argv = _upgrade(self.access, self.name, self.namespace, self.chart)
+        return (f"{shlex.join(argv)} <<'EOF'\n{as_yaml(merge(self.given, self.settings))}EOF",)
+
+    def check(self, machine: Machine) -> Finding:
+        """Compare what the release was given."""
+        found = self._release(machine)
+        if found.status != "deployed":
+            return Finding(done=False, why=f"the release is {found.status}")
+        said = merge(found.values, self.settings) == found.values
+        return Finding(done=said, why="" if said else "the values do not say so")
+
+    def apply(self, machine: Machine) -> None:
+        """Upgrade the release to the same version with these values.
+
+        Raises:
+            BootstrapError: Another helm is at work on it, or it is gone.
+        """
+        cluster, found = Cluster(machine.shell, self.access), self._release(machine)
+        before = {
+            section: {key: dig(found.values, section, key) for key in values}
+            for section, values in self.settings.items()
+        }
+        data = {
+            "access": self.access.model_dump(mode="json"),
+            "release": self.name,
+            "namespace": self.namespace,
+            "chart": list(self.chart),
+            "numbers": self.numbers,
+            "before": before,
+        }
+        entry = machine.journal.begin(self.key, self.kind, self.title, data)
+        machine.journal.update(self.key, before=merge(before, entry.data["before"]))  # a later wish has more keys
+        _release_free(cluster, found)
+        _give(cluster, found, self.chart, merge(found.values, self.settings))
+
+    def _release(self, machine: Machine) -> Release:
+        found = find_release(Cluster(machine.shell, self.access))
+        if found is None:
+            raise BootstrapError(
+                "There is no helm release of the GPU Operator.", next_step="Run `gpujobs bootstrap gpu-operator apply`."
+            )
+        return found
+
+    @staticmethod
+    def undo(machine: Machine, data: Mapping[str, Any]) -> Undone:
+        """Give the release the former values of these keys, and leave all others as they are now."""
+        cluster = Cluster(machine.shell, Access.model_validate(data["access"]))
+        found = find_release(cluster)
+        if found is None or (found.name, found.namespace) != (data["release"], data["namespace"]):
+            return Undone()
+        _release_free(cluster, found)
+        values = restored(found.values, data["before"])
+        if values != found.values or found.pending:
+            chart = [
+                word if not word.startswith("--version=") else f"--version={found.version}" for word in data["chart"]
+            ]
+            _give(cluster, found, tuple(chart), values)
+        return Undone()
+
+
+def restored(values: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Values with some keys set back; a key, or a section, that was not there goes."""
+    result = {section: dict(value) if isinstance(value, dict) else value for section, value in values.items()}
+    for section, keys in before.items():
+        inner = {**dict(result.get(section) or {}), **keys}
+        kept = {key: value for key, value in inner.items() if value is not None}
+        result[section] = kept
+        if not kept:
+            del result[section]
+    return result
+
+
+def _upgrade(access: Access, name: str, namespace: str, chart: Argv) -> Argv:
+    return (*access.helm, "upgrade", name, "-n", namespace, *chart, "--reset-values", "--values", "-")
+
+
+def _give(cluster: Cluster, found: Release, chart: Argv, values: Mapping[str, Any]) -> None:
+    argv = _upgrade(cluster.access, found.name, found.namespace, chart)
+    cluster.do(argv, stdin=as_yaml(values).encode(), timeout_s=_TIMEOUT_S)
+
+
+def _release_free(cluster: Cluster, found: Release) -> None:
+    """Free a release that a killed helm has left pending: our lock says that no other gpujobs is at work here."""
+    if not found.pending:
+        return
+    if found.revision == 1:
+        raise BootstrapError(
+            f"The release {found.name!r} is {found.status}: its first installation was not finished.",
+            next_step="Run `gpujobs bootstrap gpu-operator apply` first.",
+        )
+    cluster.do(cluster.helm("rollback", found.name, "-n", found.namespace), timeout_s=_TIMEOUT_S)
