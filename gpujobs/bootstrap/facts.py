@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from typing import TYPE_CHECKING, Literal
 
 from gpujobs._model import Model
+from gpujobs.bootstrap.shell import Completed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from gpujobs.bootstrap.shell import Argv, Completed, Shell
+    from gpujobs.bootstrap.shell import Argv, Shell
 
 Cgroups = Literal["v1", "hybrid", "v2", "none"]
 
@@ -97,24 +99,34 @@ PROBES: Mapping[str, Argv] = {
     "meminfo": ("cat", "/proc/meminfo"),
     "disk": ("df", "-Pk", "/var"),
     "resolved": ("sh", "-c", 'getent ahostsv4 "$(hostname -s)"'),
-    "date": ("date", "+%s.%N"),
     "pci": ("sh", "-c", _PCI),
     "nvidia_smi": ("nvidia-smi", _GPU_QUERY, "--format=csv,noheader,nounits"),
     "gpu_files": ("sh", "-c", "ls -1d /dev/nvidia[0-9]* 2>/dev/null"),
+    "date": ("date", "+%s.%N"),
 }  # fmt: skip
 """Every command a look at a machine runs; none changes anything."""
 
 
 def gather(shell: Shell, *, clock: Callable[[], float] = time.time) -> MachineFacts:
-    """Look at a machine.
+    """Look at a machine, in one round trip.
 
     Raises:
         UnavailableError: It cannot be reached.
     """
-    answers = {name: shell.run(argv) for name, argv in PROBES.items() if name != "date"}
-    before = clock()
-    answers["date"] = shell.run(PROBES["date"])
-    return parse(answers, now=(before + clock()) / 2)
+    # Exit code and output of each, apart by NUL, which no output has.
+    script = "\n".join(f'o=$({shlex.join(argv)} 2>&1); printf \'%s\\0%s\\0\' "$?" "$o"' for argv in PROBES.values())
+    said = shell.run(("sh", "-c", script)).stdout.split(b"\0")
+    return parse(answers_of(said), now=clock())
+
+
+def answers_of(said: Sequence[bytes]) -> dict[str, Completed]:
+    """The probes' answers from exit codes and outputs in turn; what is missing was cut off, and failed."""
+    answers: dict[str, Completed] = {}
+    for number, (name, argv) in enumerate(PROBES.items()):
+        code, output = [*said[2 * number : 2 * number + 2], b"", b""][:2]
+        good = code == b"0"
+        answers[name] = Completed(argv, 0 if good else 1, output if good else b"", b"" if good else output)
+    return answers
 
 
 def parse(answers: Mapping[str, Completed], *, now: float) -> MachineFacts:

@@ -24,7 +24,7 @@ stat -L -c '%a %U %G %F' -- "$1" || exit {_DENIED}
 exec cat -- "$1"
 """
 
-# $1 = path, $2 = mode, $3 = owner:group; the content is on stdin, so that it is in no process list.
+# $1 = path, $2 = mode, $3 = owner:group, $4 = size; the content is on stdin, so that it is in no process list.
 # Written beside the target and renamed over it: a reader, or a crash, sees the old file or the new one.
 _WRITE = """
 set -e
@@ -33,6 +33,8 @@ p=$(readlink -f -- "$1")
 t=$(mktemp -- "$p.XXXXXXXX")
 trap 'rm -f -- "$t"' EXIT
 cat > "$t"
+# When the sender dies, its end of the pipe closes as if all had been said.
+[ "$(stat -c %s -- "$t")" = "$4" ] || { echo "the content of $1 did not arrive whole" >&2; exit 1; }
 chown -- "$3" "$t"
 chmod -- "$2" "$t"
 sync -- "$t"
@@ -99,4 +101,4 @@ def write(shell: Shell, path: str, content: bytes, *, mode: int, owner: str) -> 
     Raises:
         CommandFailedError: The disk is full, the directory is missing, or the user may not.
     """
-    checked(shell, ("sh", "-c", _WRITE, "write", path, f"{mode:o}", owner), stdin=content)
+    checked(shell, ("sh", "-c", _WRITE, "write", path, f"{mode:o}", owner, str(len(content))), stdin=content)

@@ -64,6 +64,7 @@ class Journal:
         self.path = f"{self.directory}/journal.json"
         self._entries: dict[str, Entry] | None = None
         self._wish: Any = None
+        self._made = False
 
     def begin(self, key: str, kind: str, title: str, data: Data) -> Entry:
         """Note a change before it is made; of a key noted before, the first note stays.
@@ -116,7 +117,7 @@ class Journal:
     def remove(self) -> None:
         """Take the journal itself away, and the directories that hold nothing else."""
         self._shell.run(("sh", "-c", _REMOVE, "remove", self.directory, self._parent.rsplit("/", 1)[0]))
-        self._entries, self._wish = {}, None
+        self._entries, self._wish, self._made = {}, None, False
 
     def reload(self) -> None:
         """Read the disk again at the next use: another run may have been at work."""
@@ -152,7 +153,9 @@ class Journal:
             "wish": self._wish,
             "entries": [vars(entry) for entry in self._loaded().values()],
         }
-        checked(self._shell, ("sh", "-c", _MAKE, "make", self.directory))
+        if not self._made:
+            checked(self._shell, ("sh", "-c", _MAKE, "make", self.directory))
+            self._made = True
         files.write(
             self._shell, self.path, json.dumps(document, indent=1).encode() + b"\n", mode=0o600, owner=self._user
         )

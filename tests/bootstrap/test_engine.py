@@ -116,6 +116,29 @@ def test_an_undo_keeps_what_somebody_else_edited(machine: Machine, tmp_path: Pat
     assert not (tmp_path / "etc").exists()
 
 
+def test_an_undo_that_stops_is_finished_by_the_next(machine: Machine, tmp_path: Path, me: str, lock_file: str) -> None:
+    """What was taken back is struck out at once: the next undo begins where the last one stopped."""
+    stubborn = Command(
+        "here", "Be stubborn", "stubborn", probe=("test", "-e", f"{tmp_path}/s"), run=(("touch", f"{tmp_path}/s"),),
+        undo_run=(("rm", f"{tmp_path}/s"), ("test", "-e", f"{tmp_path}/allowed")),
+    )  # fmt: skip
+    whole = a_plan(machine, tmp_path, me)
+    apply(Plan("test", whole.machines, (*whole.steps[:2], stubborn, *whole.steps[2:])), lock_file=lock_file)
+
+    with pytest.raises(StepFailedError, match="'Be stubborn' on here could not be taken back") as caught:
+        undo({"here": machine}, UNDOERS, lock_file=lock_file)
+
+    assert caught.value.done == ("here: Touch the marker", "here: Make the key")
+    assert [entry.title for entry in machine.journal] == [
+        "Make the directory",
+        "Write the configuration",
+        "Be stubborn",
+    ]
+    (tmp_path / "allowed").touch()
+    (tmp_path / "s").touch()
+    assert len(undo({"here": machine}, UNDOERS, lock_file=lock_file).undone) == 3
+
+
 def test_a_failure_tells_the_command_and_where_things_stand(
     machine: Machine, tmp_path: Path, me: str, lock_file: str
 ) -> None:

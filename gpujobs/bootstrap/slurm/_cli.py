@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from gpujobs.bootstrap._cli_output import (
 )
 from gpujobs.bootstrap.slurm.cluster import SlurmCluster, with_node, without_node
 from gpujobs.bootstrap.slurm.wish import SlurmWish
+
+if TYPE_CHECKING:
+    from gpujobs.bootstrap.verify import Check
 
 app = typer.Typer(help="Slurm with GPUs, on one machine or several.", no_args_is_help=True)
 nodes_app = typer.Typer(help="Machines that join the cluster, or leave it.", no_args_is_help=True)
@@ -112,7 +115,7 @@ def apply(
 def verify(*, host: Host = LOCAL, sudo: Sudo = False, ssh_option: SshOption = None, json_: Json = False) -> None:
     """Prove that every node runs GPU jobs, by sending it some."""
     with reported():
-        checks = []
+        checks: list[Check] = []
         for check in SlurmCluster(host, connector(sudo=sudo, ssh_options=ssh_option)).verify():
             checks.append(check)
             if not json_:
@@ -179,14 +182,16 @@ def _wish(handled: SlurmCluster, host: str, given: dict[str, Any]) -> SlurmWish:
 
 def _apply(handled: SlurmCluster, wish: SlurmWish, *, yes: bool, as_json: bool, gone: bool = False) -> None:
     planned = handled.plan(wish)
-    looks = planned.look()
-    missing = [look for look in looks if not look.finding.done]
-    for warning in planned.warnings:
-        err().print(f"note: {warning}", style="yellow")
-    if missing and not yes:
+    if yes:
+        for warning in planned.warnings:
+            err().print(f"note: {warning}", style="yellow")
+    else:
+        looks = planned.look()
         print_plan(planned, looks)
-        confirm(f"Do these {len(missing)} steps on {', '.join(wish.machines)}?", yes=yes)
-    applied = handled.apply(wish, on_event=Progress(several=len(wish.machines) > 1), unreachable=gone)
+        missing = sum(not look.finding.done for look in looks)
+        if missing:
+            confirm(f"Do these {missing} steps on {', '.join(wish.machines)}?", yes=yes)
+    applied = handled.apply(planned, on_event=Progress(several=len(wish.machines) > 1), unreachable=gone)
     if as_json:
         print_json(applied.to_json())
     elif applied.changed:

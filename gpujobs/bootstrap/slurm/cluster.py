@@ -100,21 +100,20 @@ class SlurmCluster:
         steps = slurm_steps(wish, cluster, shells)
         return Plan(WHAT, machines, steps, wish.model_dump(mode="json"), preflight.warnings(wish, cluster))
 
-    def apply(self, wish: SlurmWish, *, on_event: OnEvent | None = None, unreachable: bool = False) -> Applied:
-        """Do what is missing; machines that are no longer wished are taken back first.
+    def apply(self, plan: Plan, *, on_event: OnEvent | None = None, unreachable: bool = False) -> Applied:
+        """Do what is missing of a plan; machines that are no longer in it are taken back first.
 
         Args:
-            wish: What the user wants.
+            plan: As ``plan`` made it.
             on_event: Called as things go.
-            unreachable: Whether machines that are no longer wished are gone for good, and are left alone.
+            unreachable: Whether machines that are no longer in it are gone for good, and are left alone.
 
         Raises:
             StepFailedError: A step failed; another apply goes on from there.
         """
-        plan = self.plan(wish)
         watch = on_event or engine.unwatched
         before = self.wish()
-        gone = [name for name in before.machines if name not in wish.machines] if before else []
+        gone = [name for name in before.machines if name not in plan.machines] if before else []
         if gone and not unreachable:
             for name in gone:
                 self._cancel_jobs(self.machine(name).shell.run(("hostname", "-s")).text.strip())

@@ -55,6 +55,7 @@ class Daemon:
     pid_file: str
     watches: tuple[str, ...]
     ready: Argv
+    log: str
     after_stop: tuple[Argv, ...] = ()
 
     def before(self, host: str, *, systemd: bool) -> RunningBefore:
@@ -73,6 +74,7 @@ class Daemon:
             self.pid_file,
             watches=self.watches,
             ready=self.ready,
+            log=self.log,
             after_stop=self.after_stop,
         )
 
@@ -88,6 +90,7 @@ MUNGE = Daemon(
     "/run/munge/munged.pid",
     ("/etc/munge/munge.key",),
     ("munge", "-n", "-o", "/dev/null"),
+    "/var/log/munge/munged.log",
 )
 
 MARIADB = Daemon(
@@ -98,6 +101,7 @@ MARIADB = Daemon(
     "/run/mysqld/mysqld.pid",
     ("/etc/mysql/mariadb.conf.d/60-gpujobs-slurm.cnf",),
     ("mariadb", "-e", "SELECT 1"),
+    "/var/log/mysql/error.log",
 )
 
 SLURMDBD = Daemon(
@@ -108,6 +112,7 @@ SLURMDBD = Daemon(
     "/run/slurmdbd.pid",
     (f"{_ETC}/slurmdbd.conf", "/etc/munge/munge.key"),
     ("sacctmgr", "-n", "show", "cluster"),
+    "/var/log/slurm/slurmdbd.log",
 )
 
 SLURMCTLD = Daemon(
@@ -118,6 +123,7 @@ SLURMCTLD = Daemon(
     "/run/slurmctld.pid",
     (f"{_ETC}/slurm.conf", f"{_ETC}/gres.conf", f"{_ETC}/cgroup.conf", "/etc/munge/munge.key", JWT_KEY),
     ("sh", "-c", "scontrol ping | grep -q 'is UP'"),
+    "/var/log/slurm/slurmctld.log",
 )
 
 
@@ -132,14 +138,20 @@ def slurmd(facts: SlurmFacts) -> Daemon:
         "/run/slurmd.pid",
         (f"{_ETC}/slurm.conf", f"{_ETC}/gres.conf", f"{_ETC}/cgroup.conf", "/etc/munge/munge.key"),
         (),
+        "/var/log/slurm/slurmd.log",
         (("sh", "-c", _SWEEP, "sweep", facts.machine.hostname),),
     )
 
 
 def rest_words(wish: SlurmWish, facts: SlurmFacts) -> Argv:
     """Slurmrestd's own words: who may ask, what it serves, where it listens."""
-    # From 23.11 it ends itself where it is to serve slurmdbd and there is none.
-    served = ("-s", "slurmctld,slurmdbd" if wish.accounting else "slurmctld") if facts.release >= (23, 11) else ()
+    # It ends itself where it is to serve slurmdbd, as it is unless told otherwise, and there is none.
+    if facts.release >= (23, 11):
+        served: Argv = ("-s", "slurmctld,slurmdbd" if wish.accounting else "slurmctld")
+    elif wish.accounting:
+        served = ()
+    else:
+        served = ("-s", "openapi/v0.0.38" if facts.release >= (22, 5) else "openapi/v0.0.37")
     return ("-a", "rest_auth/jwt", *served, wish.rest_address)
 
 
@@ -155,6 +167,7 @@ def slurmrestd(wish: SlurmWish, facts: SlurmFacts) -> Daemon:
         "/run/slurmrestd.pid",
         (f"{_ETC}/slurm.conf", REST_UNIT, JWT_KEY),
         ("bash", "-c", 'exec 3<>"/dev/tcp/$0/$1"', reached, port),
+        "/var/log/slurm/slurmrestd.log",
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gpujobs.bootstrap.shell import Shell
+    from gpujobs.bootstrap.shell import Completed, Shell
 
 _CONFIGURATION = "cat /etc/slurm/slurm.conf 2>/dev/null"
 _CGROUP = "cat /etc/slurm/cgroup.conf 2>/dev/null"
@@ -92,7 +92,7 @@ def look(shells: Mapping[str, Shell], *, clock: Callable[[], float] = time.time)
     ping = controller.run(("scontrol", "ping"), timeout_s=30)
     answers = "is UP" in ping.text
     listed = controller.run(("scontrol", "-o", "show", "nodes")).text if answers else ""
-    credential = controller.run(("munge", "-n")).stdout
+    credential = controller.run(("munge", "-n"))
     return ClusterState(
         answers=answers,
         ping=ping.last_line,
@@ -103,11 +103,11 @@ def look(shells: Mapping[str, Shell], *, clock: Callable[[], float] = time.time)
     )
 
 
-def _machine(name: str, shell: Shell, credential: bytes, clock: Callable[[], float]) -> MachineState:
+def _machine(name: str, shell: Shell, credential: Completed, clock: Callable[[], float]) -> MachineState:
     def said(script: str) -> str:
         return shell.run(("sh", "-c", script)).text
 
-    believed = shell.run(("unmunge", "-o", "/dev/null"), stdin=credential)
+    believed = shell.run(("unmunge", "-o", "/dev/null"), stdin=credential.stdout)
     before = clock()
     there = shell.run(("date", "+%s.%N")).text.strip()
     now = (before + clock()) / 2
@@ -116,8 +116,8 @@ def _machine(name: str, shell: Shell, credential: bytes, clock: Callable[[], flo
         hostname=said("hostname -s").strip(),
         systemd=shell.run(("test", "-d", "/run/systemd/system")).ok,
         daemons=frozenset(said("ps -eo comm=").split()) & {"munged", "slurmctld", "slurmd", "slurmdbd"},
-        trusts_controller=believed.ok and credential != b"",
-        munge_says=believed.last_line,
+        trusts_controller=believed.ok and credential.ok,
+        munge_says=believed.last_line if credential.ok else credential.last_line,
         clock_offset_s=round(float(there or now) - now, 1),
         gpu_files=len(said("ls -1d /dev/nvidia[0-9]* 2>/dev/null").split()),
         digest=said(_DIGEST).strip(),

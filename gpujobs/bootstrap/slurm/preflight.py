@@ -48,8 +48,11 @@ def warnings(wish: SlurmWish, cluster: Mapping[str, SlurmFacts]) -> tuple[str, .
                 f"{name}: the GPU takes its memory from the system's; {memory_mib(wish, facts)} MiB are for jobs and "
                 "their GPU memory together, and no limit of a job bounds what it takes through the GPU."
             )
-        if not facts.machine.systemd:
-            found.append(f"{name}: there is no systemd, so nothing starts Slurm again after a reboot: run apply then.")
+    bare = [name for name, facts in cluster.items() if not facts.machine.systemd]
+    if bare:
+        found.append(
+            f"{', '.join(bare)}: there is no systemd, so nothing starts Slurm again after a reboot: run apply then."
+        )
     return tuple(found)
 
 

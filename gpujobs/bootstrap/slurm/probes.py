@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 CONFIGURATION = ("/etc/slurm/slurm.conf", "/etc/slurm/gres.conf", "/etc/slurm/cgroup.conf", "/etc/slurm/slurmdbd.conf")
 _DAEMONS = ("slurmctld", "slurmd", "slurmdbd")
 
+# $@ = files. What apt knows, which of the files hold something, which daemons run.
+_THERE = """
+apt-cache policy slurmctld slurmd 2>/dev/null
+for f; do [ ! -s "$f" ] || echo "file $f"; done
+ps -eo comm= | grep -x -E 'slurmctld|slurmd|slurmdbd' | sort -u | sed 's/^/runs /'
+"""
+
 # What the distributions that are set up ship; apt-cache, once its lists are there, knows better.
 RELEASES = {
     ("debian", "12"): "22.05",
@@ -60,8 +67,8 @@ def gather_slurm(machine: Machine, *, address: str, source: str = "") -> SlurmFa
         UnavailableError: It cannot be reached.
     """
     facts = gather(machine.shell)
-    policy = machine.shell.run(("apt-cache", "policy", "slurmctld", "slurmd")).text
-    installed, candidate = parse_policy(policy)
+    there = machine.shell.run(("sh", "-c", _THERE, "there", *CONFIGURATION)).text
+    installed, candidate = parse_policy(there)
     offline = _offline_version(machine.shell, source) if source else ""
     known = RELEASES.get((facts.os_id, facts.os_version), "0.0")
     return SlurmFacts(
@@ -69,8 +76,8 @@ def gather_slurm(machine: Machine, *, address: str, source: str = "") -> SlurmFa
         address=address or facts.address,
         version=parse_version(installed or offline or candidate) or known,
         installed=bool(installed),
-        foreign_files=tuple(path for path in CONFIGURATION if _foreign(machine, path)),
-        foreign_daemons=tuple(name for name in _DAEMONS if _runs_unknown(machine, name)),
+        foreign_files=tuple(p for p in CONFIGURATION if f"file {p}\n" in there and not _ours(machine, f"file:{p}")),
+        foreign_daemons=tuple(d for d in _DAEMONS if f"runs {d}\n" in there and not _ours(machine, f"service:{d}")),
         source_missing=bool(source) and not offline and not installed,
     )
 
@@ -80,12 +87,8 @@ def _offline_version(shell: Shell, source: str) -> str:
     return shell.run(("sh", "-c", command)).text.strip()
 
 
-def _foreign(machine: Machine, path: str) -> bool:
-    return machine.journal.find(f"file:{path}") is None and machine.shell.run(("test", "-s", path)).ok
-
-
-def _runs_unknown(machine: Machine, name: str) -> bool:
-    return machine.journal.find(f"service:{name}") is None and machine.shell.run(("pgrep", "-x", name)).ok
+def _ours(machine: Machine, key: str) -> bool:
+    return machine.journal.find(key) is not None
 
 
 # In the answer, below a line "slurmctld:", stand "  Installed: (none)" and "  Candidate: 22.05.8-4+deb12u3".

@@ -70,9 +70,7 @@ class Packages:
     def apply(self, machine: Machine) -> None:
         """Install what is missing, having noted everything that will come along."""
         shell = machine.shell
-        # An installation that was cut off leaves packages unpacked and not configured.
-        if shell.run(("dpkg", "--audit")).text.strip():
-            checked(shell, ("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--configure", "-a"), timeout_s=_TIMEOUT_S)
+        _finish_interrupted(shell)
         offline = self._offline(shell)
         updated = None if self.source else shell.run((*_APT, "update"), timeout_s=_TIMEOUT_S)
         coming = _explained(shell, (*_APT, *offline, "install", "-s", "--no-install-recommends", *self.names), updated)
@@ -128,6 +126,14 @@ def installed(shell: Shell, names: Sequence[str], *, configured_only: bool = Tru
     rows = [line.partition(" ") for line in completed.text.splitlines()]
     there = {"installed"} if configured_only else {state for state, _, _ in rows} - {"not-installed"}
     return {name.partition(":")[0] for state, _, name in rows if state in there}
+
+
+def _finish_interrupted(shell: Shell) -> None:
+    """An installation that was cut off leaves packages unpacked; until they are configured apt does nothing else."""
+    if shell.run(("dpkg", "--audit")).text.strip():
+        shell.run(("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--configure", "-a"), timeout_s=_TIMEOUT_S)
+    if shell.run(("dpkg", "--audit")).text.strip():
+        checked(shell, (*_APT, *_WAIT, "--fix-broken", "install"), timeout_s=_TIMEOUT_S)
 
 
 def _removable(shell: Shell, names: list[str]) -> list[str]:

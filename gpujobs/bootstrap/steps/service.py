@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import time
 from dataclasses import dataclass
@@ -53,6 +52,7 @@ class Service:
         watches: Files it reads at its start: when one has changed, it is started anew.
         ready: A probe that is true once it answers.
         ready_s: How long that may take.
+        log: Where it says why it does not come up.
         after_stop: What an undo clears away once it is stopped.
     """
 
@@ -67,6 +67,7 @@ class Service:
     watches: tuple[str, ...] = ()
     ready: Argv = ()
     ready_s: float = 30
+    log: str = ""
     after_stop: tuple[Argv, ...] = ()
     sleep: Callable[[float], None] = time.sleep
 
@@ -122,8 +123,8 @@ class Service:
         return _running(shell, self)
 
     def _digest(self, shell: Shell) -> str:
-        states = [files.read(shell, path) for path in self.watches]
-        return hashlib.sha256("\n".join(state.digest if state else "-" for state in states).encode()).hexdigest()
+        # A file that is not there is not in the output, and that is a state too.
+        return files.digest(shell.run(("sha256sum", "--", *self.watches)).stdout) if self.watches else ""
 
     def _stale(self, machine: Machine) -> bool:
         entry = machine.journal.find(self.key)
@@ -136,8 +137,10 @@ class Service:
         waited = 0.0
         while not self._running(shell) or (self.ready and not shell.run(self.ready, timeout_s=10).ok):
             if waited >= self.ready_s:
+                last = shell.run(("tail", "-n", "1", self.log)).text.strip() if self.log else ""
                 raise BootstrapError(
-                    f"{self.name} on {self.host} was started and does not answer after {self.ready_s:g} s.",
+                    f"{self.name} on {self.host} was started and does not answer after {self.ready_s:g} s"
+                    + (f": {last}" if last else "."),
                     next_step=f"Read its log on {self.host}: {_log_command(self)}",
                 )
             self.sleep(0.25)

@@ -46,7 +46,7 @@ await() { local i; for i in $(seq 200); do [ ! -s "$1" ] || return 0; sleep 0.05
 
 up() {
   local dir=$1 suite=$2 name=$3 n=$4 gpus=$5 switch=$6
-  mkdir -p "$dir"/{upper,work,root}
+  mkdir -p "$dir"/{upper,work,root}; rm -f "$dir"/{waiting,go,pid}     # a machine may be booted again
   unshare --mount --net --uts --pid --ipc --fork --kill-child -- "$0" inside "$dir" "$suite" "$name" "$n" "$gpus" \
     </dev/null >"$dir/log" 2>&1 &
   echo $! > "$dir/unshare.pid"
