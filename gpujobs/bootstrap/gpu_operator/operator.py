@@ -108,6 +108,12 @@ class GpuOperator:
                 f"No bootstrap of gpujobs on {self.host} has installed a GPU Operator in this cluster.",
                 next_step="Remove one that was installed otherwise with helm: `helm list -A` names it.",
             )
+        sharing = machine_for(self.host, self.machine.shell, f"gpu-sharing-{self.cluster.identity()}", self.place)
+        if len(sharing.journal):
+            raise RefusedError(
+                "The GPUs are shared by gpujobs, and that needs this operator.",
+                next_step="Take that back first: `gpujobs bootstrap gpu-sharing undo`.",
+            )
         return engine.undo({self.host: self.machine}, UNDOERS, on_event=on_event, lock_file=self.place.lock_file)
 
     def removal(self) -> list[str]:
