@@ -111,15 +111,15 @@ class LocalShell:
 
     def __init__(self, name: str = "localhost", *, prefix: Sequence[str] = ()) -> None:
         self.name = name
-        self._prefix = tuple(prefix)
+        self.prefix = tuple(prefix)
 
     def run(self, argv: Argv, *, stdin: bytes = b"", timeout_s: float = 120) -> Completed:
         """Run a command on this machine."""
-        return _run(argv, (*self._prefix, *_ENV, *argv), stdin, timeout_s)
+        return _run(argv, (*self.prefix, *_ENV, *argv), stdin, timeout_s)
 
     def hold(self, argv: Argv) -> Held:
         """Start a command that lives as long as its standard input."""
-        return _hold((*self._prefix, *_ENV, *argv))
+        return _hold((*self.prefix, *_ENV, *argv))
 
 
 def sudo_shell(name: str = "localhost") -> LocalShell:

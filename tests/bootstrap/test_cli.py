@@ -66,12 +66,16 @@ def test_the_parts_are_listed() -> None:
     assert all(verb in shown.output for verb in ("plan", "apply", "verify", "undo", "nodes"))
 
 
-def test_undo_without_a_cluster_says_so() -> None:
-    """Where nothing was set up there is nothing to take back."""
+def test_undo_without_a_cluster_is_no_failure() -> None:
+    """Where nothing was set up there is nothing to take back; to prove it is a failure."""
     ended = gpujobs("slurm", "undo", "--yes")
+    proved = gpujobs("slurm", "verify")
 
-    assert ended.returncode == 1
-    assert ended.stderr.splitlines() == [
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "No bootstrap of gpujobs has set up Slurm on localhost: nothing is to be taken back.\n"
+    assert json.loads(gpujobs("slurm", "undo", "--yes", "--json").stdout) == {"undone": [], "kept": []}
+    assert proved.returncode == 1
+    assert proved.stderr.splitlines() == [
         "error: No bootstrap of gpujobs has set up Slurm on localhost.",
         "Run `gpujobs bootstrap slurm plan` to see what one would do.",
     ]

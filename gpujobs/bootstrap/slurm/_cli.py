@@ -17,6 +17,7 @@ from gpujobs.bootstrap._cli_output import (
     print_plan,
     reported,
 )
+from gpujobs.bootstrap.engine import TakenBack
 from gpujobs.bootstrap.slurm.cluster import SlurmCluster, with_node, without_node
 from gpujobs.bootstrap.slurm.wish import SlurmWish
 
@@ -134,7 +135,11 @@ def undo(
     """Take back what apply made, on every machine, and nothing else."""
     with reported():
         handled = SlurmCluster(host, connector(sudo=sudo, ssh_options=ssh_option))
-        wish, jobs = handled.required_wish(), handled.jobs()
+        wish = handled.wish()
+        if wish is None:
+            _nothing_to_undo(host, as_json=json_)
+            return
+        jobs = handled.jobs()
         ending = f"; {jobs} jobs will be cancelled" if jobs else ""
         confirm(f"Take Slurm away from {', '.join(wish.machines)}{ending}?", yes=yes)
         taken = handled.undo(on_event=Progress(several=len(wish.machines) > 1))
@@ -144,6 +149,14 @@ def undo(
             out().print(f"{len(taken.undone)} things were taken back.")
             for kept in taken.kept:
                 out().print(f"kept: {kept}", style="yellow")
+
+
+def _nothing_to_undo(host: str, *, as_json: bool) -> None:
+    """An undo that is repeated is no failure."""
+    if as_json:
+        print_json(TakenBack().to_json())
+    else:
+        out().print(f"No bootstrap of gpujobs has set up Slurm on {host}: nothing is to be taken back.")
 
 
 @nodes_app.command("add")

@@ -63,14 +63,23 @@ class Bed:
     switch: str
     ssh_config: Path
 
-    def command(self, *words: str) -> list[str]:
+    def command(self, *words: str, program: tuple[str, ...] = ("-m", "gpujobs.bootstrap")) -> list[str]:
         """The argv of ``gpujobs bootstrap WORDS``, inside the network."""
-        program = [sys.executable, "-m", "gpujobs.bootstrap", *words, f"--ssh-option=-F{self.ssh_config}"]
-        return ["nsenter", f"--net=/proc/{self.switch}/ns/net", "--", *program]
+        there = ["nsenter", f"--net=/proc/{self.switch}/ns/net", "--"]
+        return [*there, sys.executable, *program, *words, f"--ssh-option=-F{self.ssh_config}"]
 
     def bootstrap(self, *words: str) -> Ran:
         """Run ``gpujobs bootstrap WORDS`` to its end."""
-        ended = subprocess.run(self.command(*words), capture_output=True, text=True, check=False, timeout=240)
+        return self._run(self.command(*words))
+
+    def doctor(self, *words: str) -> Ran:
+        """Run ``gpujobs doctor WORDS`` to its end."""
+        code = "import typer; from gpujobs.bootstrap._cli import doctor; a = typer.Typer(); a.command()(doctor); a()"
+        return self._run(self.command(*words, program=("-c", code)))
+
+    @staticmethod
+    def _run(argv: list[str]) -> Ran:
+        ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=240)
         return Ran(ended.returncode, ended.stdout, ended.stderr)
 
 
