@@ -32,9 +32,9 @@ LESSON = [
 def machine_facts(**changes: object) -> MachineFacts:
     """An ordinary Ubuntu."""
     facts = {
-        "hostname": "box", "os_id": "ubuntu", "os_version": "24.04", "os_name": "Ubuntu 24.04", "architecture": "x86_64",
-        "root": True, "systemd": True, "cgroups": "v2", "cpus": Cpus(sockets=1, cores_per_socket=4, threads_per_core=1),
-        "memory_mib": 16000, "disk_free_mib": 90000, "address": "10.0.0.4", "clock_offset_s": 0.0,
+        "hostname": "box", "os_id": "ubuntu", "os_version": "24.04", "os_name": "Ubuntu 24.04", "root": True,
+        "architecture": "x86_64", "systemd": True, "cgroups": "v2", "memory_mib": 16000, "disk_free_mib": 90000,
+        "cpus": Cpus(sockets=1, cores_per_socket=4, threads_per_core=1), "address": "10.0.0.4", "clock_offset_s": 0.0,
     }  # fmt: skip
     return MachineFacts.model_validate({**facts, **changes})
 
@@ -82,7 +82,7 @@ def log(bed: Path) -> list[str]:
 
 
 def test_the_plan_has_the_lessons_commands_in_their_order(tmp_path: Path) -> None:
-    """Every command of the lesson's setup stands in the plan, in its order; the only additions are the hold and notes."""
+    """Every command of the lesson's setup stands in the plan, in its order; the hold is the only other one."""
     steps = microk8s_steps(Microk8sWish(addons=("dns", "helm3", "storage")), {"localhost": facts(tmp_path)}, {})
 
     commands = [command for step in steps for command in step.commands()]
@@ -163,7 +163,10 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_microk8s import apply, machine, plan, undo, UNDOERS
 bed, me, lock = Path({bed!r}), {me!r}, {lock!r}
-apply(plan(bed, me), lock_file=lock) if {verb!r} == "apply" else undo({{"localhost": machine(bed, me)}}, UNDOERS, lock_file=lock)
+if {verb!r} == "apply":
+    apply(plan(bed, me), lock_file=lock)
+else:
+    undo({{"localhost": machine(bed, me)}}, UNDOERS, lock_file=lock)
 """
 
 
@@ -297,7 +300,10 @@ def test_an_offline_machine_installs_from_a_directory(tmp_path: Path) -> None:
     steps = microk8s_steps(Microk8sWish(snap="/srv"), {"localhost": found}, {})
 
     install = next(step for step in steps if step.key == "command:install")
-    assert install.commands() == ("snap ack /srv/microk8s_8511.assert", "snap install /srv/microk8s_8511.snap --classic")
+    assert install.commands() == (
+        "snap ack /srv/microk8s_8511.assert",
+        "snap install /srv/microk8s_8511.snap --classic",
+    )
 
 
 def test_the_user_is_asked_through_the_new_group() -> None:

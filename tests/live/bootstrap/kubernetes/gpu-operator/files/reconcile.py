@@ -1,3 +1,7 @@
+# Runs where nothing but python3 is: a program of the bed, not of gpujobs.
+# ruff: noqa: ANN001, ANN201, D103, T201
+# mypy: ignore-errors
+# pyright: basic, reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
 """What the GPU Operator does with a ClusterPolicy, as far as gpujobs can tell."""
 
 import json
@@ -83,7 +87,12 @@ def roles():
     name = "nvidia-device-plugin"
     role = {**version, "kind": "ClusterRole", "metadata": {"name": name, "labels": labels}, "rules": []}
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
-    binding = {**version, "kind": "ClusterRoleBinding", "metadata": {"name": name, "labels": labels}, "roleRef": reference}
+    binding = {
+        **version,
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name, "labels": labels},
+        "roleRef": reference,
+    }
     apply(f"{RBAC}/clusterroles/{name}", role)
     apply(f"{RBAC}/clusterrolebindings/{name}", binding)
 
