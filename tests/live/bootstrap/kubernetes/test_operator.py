@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -60,11 +61,13 @@ def test_on_microk8s_the_values_are_the_lessons(lab: Lab, tmp_path: Path) -> Non
     programs = {"KUBECTL": f"{lab.home}/bin/kubectl", "HELM": f"{lab.home}/bin/helm"}
     micro = lab.beside(tmp_path / "bin", STAND_IN=str(tmp_path), **programs)
 
-    dry = ("helm", "install", "lesson", lab.chart, "-n", "default", "--dry-run=client", "-o", "json", *LESSON)
-    lesson = json.loads(lab.run(*dry).stdout)["config"]
+    values = ("helm", "get", "values", "gpu-operator", "-n", "gpu-operator", "-o", "json")
+    lab.run("helm", "install", "gpu-operator", "-n", "gpu-operator", "--create-namespace", lab.chart, *LESSON)
+    lesson = json.loads(lab.run(*values).stdout)
+    lab.run("helm", "uninstall", "gpu-operator", "-n", "gpu-operator")
 
     ran = apply(micro, *lab.settings())
-    given = json.loads(lab.run("helm", "get", "values", "gpu-operator", "-n", "gpu-operator", "-o", "json").stdout)
+    given = json.loads(lab.run(*values).stdout)
 
     assert ran.returncode == 0, ran.stderr
     del given["testbed"]
@@ -76,11 +79,13 @@ def test_a_killed_helm_does_not_block_the_next(lab: Lab) -> None:
     slow = ("--set", "testbed.hook=20")
     words = ("gpu-operator", "apply", "--yes", "--chart", lab.chart, *slow, *lab.settings())
     ran = subprocess.Popen(
-        (*lab.prefix, sys.executable, "-m", "gpujobs.bootstrap", *words), start_new_session=True, stderr=subprocess.PIPE
+        (*lab.prefix, sys.executable, "-m", "gpujobs.bootstrap", *words),
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
     )
     status = ("helm", "list", "-n", "gpu-operator", "-a", "-o", "json")
     lab.eventually(lambda: "pending-install" in lab.run(*status, check=False).stdout)
-    subprocess.run(["kill", "-9", f"-{ran.pid}"], check=True)
+    os.killpg(ran.pid, signal.SIGKILL)
     assert ran.wait() == -signal.SIGKILL
 
     plan = lab.gpujobs("gpu-operator", "plan")
