@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,8 @@ def evidence(*nodes: NodeFact, **changes: Any) -> Evidence:
     """A cluster with a ready operator."""
     policy = Policy(name="cluster-policy", state="ready")
     facts = ClusterFacts(identity="x", nodes=nodes, policy=policy, runtime_classes=("nvidia",))
-    known = {"host": "localhost", "access": Access(kubectl=("kubectl",), helm=("helm",)), "facts": facts}
-    return Evidence(**{**known, "operator": "gpu-operator", "namespace": "ml", **changes})
+    access = Access(kubectl=("kubectl",), helm=("helm",))
+    return replace(Evidence("localhost", access, facts, "gpu-operator", "ml"), **changes)
 
 
 def test_a_machine_that_works_has_nothing() -> None:

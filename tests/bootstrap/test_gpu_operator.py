@@ -31,7 +31,10 @@ toolkit.env[2].value=file=/var/snap/microk8s/current/args/containerd.toml
 """
 
 
-def flat(values: Any, path: str = "") -> list[str]:
+Tree = dict[str, "Tree"] | list["Tree"] | str | int | bool
+
+
+def flat(values: Tree, path: str = "") -> list[str]:
     """A tree of values as the lines of ``--set``."""
     if isinstance(values, dict):
         return [line for key, value in values.items() for line in flat(value, f"{path}.{key}" if path else key)]

@@ -159,12 +159,12 @@ def test_options_become_a_wish() -> None:
 
 def test_when_a_config_map_was_written() -> None:
     """The youngest write of its data counts, not its creation."""
-    fields = [
+    fields: list[dict[str, Any]] = [
         {"time": "2026-11-24T06:00:00Z", "fieldsV1": {"f:data": {}}},
         {"time": "2026-11-24T07:00:00Z", "fieldsV1": {"f:data": {}}},
         {"time": "2026-11-24T08:00:00Z", "fieldsV1": {"f:metadata": {}}},
     ]
-    metadata = {"creationTimestamp": "2026-11-24T05:00:00Z", "managedFields": fields}
+    metadata: dict[str, Any] = {"creationTimestamp": "2026-11-24T05:00:00Z", "managedFields": fields}
 
     assert written({"metadata": metadata}).hour == 7
     assert written({"metadata": {"creationTimestamp": "2026-11-24T05:00:00Z"}}).hour == 5

@@ -141,7 +141,7 @@ def _wish(handled: GpuOperator, values: Sequence[str] | None, **options: Any) ->
     """What was wished before, with what is wished otherwise now."""
     changes = given(**options) | ({"values": parse_values(values)} if values else {})
     before = handled.wish()
-    return before.replace(**changes) if before else OperatorWish(**changes)
+    return before.replace(**changes) if before else OperatorWish.model_validate(changes)
 
 
 def parse_values(words: Sequence[str]) -> dict[str, Any]:

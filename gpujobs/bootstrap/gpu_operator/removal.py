@@ -113,11 +113,11 @@ def remove(cluster: Cluster, removal: Removal) -> list[str]:
         raise CommandFailedError(cluster.shell.name, completed)
     kept: list[str] = []
     for argv in others:
-        words: Sequence[str] = argv[len(cluster.access.kubectl) :]
+        words = list(argv[len(cluster.access.kubectl) :])
         why = _in_use(cluster, removal, words)
         if why:
             kept.append(why)
-            words = _without(words, ".nfd.") if words[1] == "crd" else ()
+            words = _without(words, ".nfd.") if words[1] == "crd" else []
         if len(words) > 3 or (words and words[1] != "crd"):  # noqa: PLR2004  # delete crd --ignore-not-found
             cluster.do(cluster.kubectl(*words), timeout_s=_TIMEOUT_S)
     return kept
@@ -133,5 +133,5 @@ def _in_use(cluster: Cluster, removal: Removal, words: Sequence[str]) -> str:
     return ""
 
 
-def _without(words: Sequence[str], part: str) -> Sequence[str]:
+def _without(words: Sequence[str], part: str) -> list[str]:
     return [word for word in words if part not in word]

@@ -12,7 +12,7 @@ import yaml
 from gpujobs.bootstrap.gpu_operator.values import merge
 from gpujobs.bootstrap.gpu_sharing.plugin import restart_plugin
 from gpujobs.bootstrap.kubernetes.access import Access
-from gpujobs.bootstrap.kubernetes.cluster import Cluster, dig
+from gpujobs.bootstrap.kubernetes.cluster import Cluster, dig, table
 from gpujobs.bootstrap.kubernetes.facts import POLICY
 from gpujobs.bootstrap.step import Finding, Undone
 
@@ -100,7 +100,7 @@ def _write(cluster: Cluster, manifest: Mapping[str, Any], found: Mapping[str, An
     if found is None:
         cluster.apply(dict(manifest))
         return
-    gone = {key: None for key in (found.get("data") or {}) if key not in manifest["data"]}
+    gone = {key: None for key in table(found, "data") if key not in manifest["data"]}
     patch = json.dumps({"data": {**gone, **manifest["data"]}})
     metadata = manifest["metadata"]
     words = ("patch", "configmap", metadata["name"], "-n", metadata["namespace"], "--type=merge", "-p", patch)

@@ -100,11 +100,9 @@ class GpuSharing:
                 f"No bootstrap of gpujobs on {self.host} has changed how GPUs are shared in this cluster.",
                 next_step="`gpujobs bootstrap gpu-sharing plan --time-slice 4` shows what one would do.",
             )
-        before: Mapping[str, Mapping[str, int]] = next(
-            (entry.data[_BEFORE] for entry in entries if _BEFORE in entry.data), {}
-        )
+        noted: list[Mapping[str, Mapping[str, int]]] = [e.data[_BEFORE] for e in entries if _BEFORE in e.data]
         taken = engine.undo({self.host: self.machine}, UNDOERS, on_event=on_event, lock_file=self.place.lock_file)
-        taken.kept += self._await(before, sleep)
+        taken.kept += self._await(noted[0] if noted else {}, sleep)
         return taken
 
     def _await(self, before: Mapping[str, Mapping[str, int]], sleep: Callable[[float], None]) -> list[str]:

@@ -10,7 +10,7 @@ from gpujobs.bootstrap.errors import BootstrapError
 from gpujobs.bootstrap.gpu_operator.release import as_yaml
 from gpujobs.bootstrap.gpu_operator.values import merge
 from gpujobs.bootstrap.kubernetes.access import Access
-from gpujobs.bootstrap.kubernetes.cluster import Cluster, dig
+from gpujobs.bootstrap.kubernetes.cluster import Cluster, dig, table
 from gpujobs.bootstrap.kubernetes.facts import find_release
 from gpujobs.bootstrap.step import Finding, Undone
 
@@ -116,13 +116,11 @@ class HelmValues:
 
 def restored(values: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Values with some keys set back; a key, or a section, that was not there goes."""
-    result = {section: dict(value) if isinstance(value, dict) else value for section, value in values.items()}
+    result = dict(values)
     for section, keys in before.items():
-        inner = {**dict(result.get(section) or {}), **keys}
-        kept = {key: value for key, value in inner.items() if value is not None}
-        result[section] = kept
-        if not kept:
-            del result[section]
+        kept = {key: value for key, value in {**table(values, section), **keys}.items() if value is not None}
+        result.pop(section, None)
+        result |= {section: kept} if kept else {}
     return result
 
 

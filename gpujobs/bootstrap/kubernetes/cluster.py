@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gpujobs.bootstrap.errors import BootstrapError, CommandFailedError
 from gpujobs.errors import UnavailableError
@@ -135,5 +135,17 @@ def dig(document: Mapping[str, Any] | None, *path: str) -> Any:
     for key in path:
         if not isinstance(value, dict):
             return None
-        value = value.get(key)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  # JSON
+        value = cast("Json", value).get(key)
     return value
+
+
+def rows(document: Mapping[str, Any] | None, *path: str) -> list[Json]:
+    """A list of objects deep inside an object; empty where any part of the way is missing."""
+    found: list[Json] | None = dig(document, *path)
+    return found or []
+
+
+def table(document: Mapping[str, Any] | None, *path: str) -> Json:
+    """An object deep inside an object; empty where any part of the way is missing."""
+    found: Json | None = dig(document, *path)
+    return found or {}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gpujobs.bootstrap.doctor import Trouble
 from gpujobs.bootstrap.gpu_sharing.config import CONFIG_LABEL
 from gpujobs.bootstrap.gpu_sharing.plugin import PLUGIN
+from gpujobs.bootstrap.kubernetes.cluster import rows, table
 from gpujobs.bootstrap.kubernetes.facts import POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gpujobs.bootstrap.kubernetes.cluster import Json
     from gpujobs.bootstrap.kubernetes.evidence import Evidence, SharingConfig
     from gpujobs.bootstrap.shell import Argv
 
@@ -116,10 +118,9 @@ def flaw(document: Any) -> str:
     """What the device plugin will not like in a configuration, or ""."""
     if not isinstance(document, dict):
         return "It is not YAML."
-    sharing: Any = document.get("sharing") or {}  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    sharing = table(cast("Json", document), "sharing")
     for section in ("timeSlicing", "mps"):
-        manner: Any = sharing.get(section)
-        if manner is not None and not manner.get("resources"):
+        if section in sharing and not rows(sharing, section, "resources"):
             return f"sharing.{section} has no resources, which the device plugin ends with an error for."
     return ""
 

@@ -10,7 +10,7 @@ import yaml
 
 from gpujobs.bootstrap.errors import BootstrapError
 from gpujobs.bootstrap.gpu_sharing.plugin import PLUGIN, written
-from gpujobs.bootstrap.kubernetes.cluster import dig
+from gpujobs.bootstrap.kubernetes.cluster import dig, rows, table
 from gpujobs.bootstrap.kubernetes.facts import gather_cluster
 
 if TYPE_CHECKING:
@@ -142,11 +142,8 @@ def _refused(cluster: Cluster, namespace: str) -> tuple[str, ...]:
 def pod_state(pod: Json) -> PodState | None:
     """What is wrong with a pod, or None: a pure function of the Pod object."""
     metadata = pod["metadata"]
-    for container in (
-        *(dig(pod, "status", "initContainerStatuses") or ()),
-        *(dig(pod, "status", "containerStatuses") or ()),
-    ):
-        waiting = dig(container, "state", "waiting")
+    for container in (*rows(pod, "status", "initContainerStatuses"), *rows(pod, "status", "containerStatuses")):
+        waiting = table(container, "state", "waiting")
         if waiting and waiting.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
             return PodState(
                 metadata["namespace"],
@@ -160,7 +157,7 @@ def pod_state(pod: Json) -> PodState | None:
 
 def sharing_config(item: Json) -> SharingConfig | None:
     """A ConfigMap as a device plugin's configuration, or None where it is something else."""
-    data = {key: _parsed(text) for key, text in (item.get("data") or {}).items()}
+    data = {key: _parsed(text) for key, text in table(item, "data").items()}
     if not any(isinstance(value, dict) and "sharing" in value for value in data.values()):
         return None
     metadata = item["metadata"]
@@ -189,7 +186,7 @@ def orphans(children: Sequence[Json], owners: Sequence[Json], now: datetime) -> 
     alive = {dig(owner, "metadata", "uid") for owner in owners}
     found: list[tuple[str, str]] = []
     for child in children:
-        references = dig(child, "metadata", "ownerReferences") or ()
+        references = rows(child, "metadata", "ownerReferences")
         held = any(reference.get("uid") in alive for reference in references)
         if not held and (now - _made(child)).total_seconds() > _HOUR_S:
             name = f"{str(child['kind']).lower()}/{dig(child, 'metadata', 'name')}"

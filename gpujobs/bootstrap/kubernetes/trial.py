@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gpujobs.bootstrap.kubernetes.cluster import dig
+from gpujobs.bootstrap.kubernetes.cluster import dig, rows, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -139,12 +139,11 @@ def why_not(pods: Sequence[Mapping[str, Any]]) -> str:
     for pod in pods:
         if dig(pod, "status", "phase") == "Running":
             continue
-        states = [dig(c, "state") or {} for c in dig(pod, "status", "containerStatuses") or ()]
-        for state in states:
-            stopped = state.get("waiting") or state.get("terminated") or {}
+        for container in rows(pod, "status", "containerStatuses"):
+            stopped = table(container, "state", "waiting") or table(container, "state", "terminated")
             if stopped.get("reason") not in {None, "ContainerCreating"}:
                 return f"{stopped['reason']}: {stopped.get('message', '')}".rstrip(": ")
-        conditions = dig(pod, "status", "conditions") or ()
-        said = [str(c.get("message")) for c in conditions if c.get("status") == "False" and c.get("message")]
+        conditions = rows(pod, "status", "conditions")
+        said = [str(c["message"]) for c in conditions if c.get("status") == "False" and c.get("message")]
         return str(dig(pod, "status", "message") or next(iter(said), "") or dig(pod, "status", "phase"))
     return "" if pods else "no pod was made: the namespace may have a quota"

@@ -9,6 +9,7 @@ import yaml
 
 from gpujobs.bootstrap import files
 from gpujobs.bootstrap.errors import BootstrapError
+from gpujobs.bootstrap.kubernetes.cluster import dig, rows
 from gpujobs.bootstrap.shell import checked
 from gpujobs.bootstrap.step import Finding, Undone
 
@@ -45,8 +46,7 @@ def merged(config: Config, cluster: Config, name: str) -> Config:
     }
     result: Config = {"apiVersion": "v1", "kind": "Config", **config}
     for section, _ in _LISTS:
-        kept = [entry for entry in config.get(section) or [] if entry.get("name") != name]
-        result[section] = [*kept, entries[section]]
+        result[section] = [*_others(config, section, name), entries[section]]
     result["current-context"] = config.get("current-context") or name
     return result
 
@@ -55,7 +55,7 @@ def without(config: Config, name: str) -> Config:
     """The kubeconfig without that cluster, its user and its context."""
     result = dict(config)
     for section, _ in _LISTS:
-        result[section] = [entry for entry in config.get(section) or [] if entry.get("name") != name]
+        result[section] = _others(config, section, name)
     if result.get("current-context") == name:
         result["current-context"] = ""
     return result
@@ -70,9 +70,13 @@ def holds(config: Config, cluster: Config, name: str) -> bool:
 
 def taken(config: Config, cluster: Config, name: str) -> str:
     """The server that somebody else's cluster of the same name has, or ""."""
-    there = [entry for entry in config.get("clusters") or [] if entry.get("name") == name]
-    server = str(there[0]["cluster"].get("server", "")) if there else ""
+    there = [entry for entry in rows(config, "clusters") if entry.get("name") == name]
+    server = str(dig(there[0], "cluster", "server") or "") if there else ""
     return "" if server == _only(cluster, "clusters")["cluster"].get("server") else server
+
+
+def _others(config: Config, section: str, name: str) -> list[Config]:
+    return [entry for entry in rows(config, section) if entry.get("name") != name]
 
 
 def _only(config: Config, section: str) -> Config:

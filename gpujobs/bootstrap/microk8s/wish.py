@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -16,7 +16,7 @@ _ADDON = re.compile(r"[a-z0-9][a-z0-9/-]*(:[A-Za-z0-9.,=/_-]+)?", re.ASCII)
 _DESTINATION = r"^[A-Za-z0-9_][A-Za-z0-9_.@:%-]*$"
 
 
-def _addons(names: Any) -> tuple[str, ...]:
+def _addons(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if not _ADDON.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of an addon, such as dns")

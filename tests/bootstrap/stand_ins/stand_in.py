@@ -2,7 +2,7 @@
 # Runs where nothing but python3 is: a program of the bed, not of gpujobs.
 # ruff: noqa: ANN001, ANN002, ANN003, ANN201, D103, S606, T201
 # mypy: ignore-errors
-# pyright: basic, reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
+# pyright: basic
 """snap, microk8s and the user commands of a machine that has none of them: linked under each of their names.
 
 What changes anything is written to ``$STAND_IN/log``, and what is so to ``$STAND_IN/state.json``. With

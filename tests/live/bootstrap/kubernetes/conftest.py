@@ -23,7 +23,7 @@ from gpujobs.bootstrap.gpu_sharing import GpuSharing
 from gpujobs.bootstrap.kubernetes.access import Which
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 HERE = Path(__file__).parent
 BED = HERE.parents[1] / "kubernetes/bed"
@@ -133,7 +133,7 @@ def _give_up(why: str) -> None:
 
 
 @contextmanager
-def _building() -> Iterator[None]:
+def _building() -> Generator[None, None, None]:
     """One build at a time on a machine, whichever tests want it."""
     BUILT.mkdir(parents=True, exist_ok=True)
     with (BUILT / ".build.lock").open("w") as lock:

@@ -1,7 +1,7 @@
 # Runs where nothing but python3 is: a program of the bed, not of gpujobs.
 # ruff: noqa: ANN001, ANN201, PTH123, S310
 # mypy: ignore-errors
-# pyright: basic, reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
+# pyright: basic, reportAttributeAccessIssue=false, reportOptionalSubscript=false
 """The API server, from inside a pod, with the standard library."""
 
 import json

@@ -1,7 +1,7 @@
 # Runs where nothing but python3 is: a program of the bed, not of gpujobs.
 # ruff: noqa: ANN001, ANN201, D103, PTH123, T201
 # mypy: ignore-errors
-# pyright: basic, reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
+# pyright: basic, reportAttributeAccessIssue=false, reportOptionalSubscript=false
 """What NVIDIA's device plugin and its config manager do with a configuration: the bed's plugin gets the numbers."""
 
 import os
