@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from typing import TYPE_CHECKING
 
-import pytest
 import yaml
 
 if TYPE_CHECKING:
     import subprocess
-    from pathlib import Path
 
     from tests.live.bootstrap.kubernetes.conftest import Lab
 
@@ -155,35 +151,3 @@ def test_a_node_that_is_not_there_is_refused(installed: Lab) -> None:
     assert refused.returncode == 1
     assert "node7 is no node of this cluster" in refused.stderr
     assert "node1, node2" in refused.stderr
-
-
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("verb", ["apply", "undo"])
-def test_killed_anywhere_it_is_finished_by_the_next(installed: Lab, tmp_path: Path, verb: str) -> None:
-    """Killed before and after each change that kubectl or helm makes, the next run ends where one whole run would."""
-    killer = installed.run("readlink", "-f", __file__).stdout.strip().rpartition("/")[0] + "/killer.py"
-    (tmp_path / "bin").mkdir()
-    for name in ("kubectl", "helm"):
-        (tmp_path / "bin" / name).symlink_to(killer)
-    deadly = installed.beside(tmp_path / "bin", KILLER=str(tmp_path))
-    words = {
-        "apply": ("apply", "--time-slice", "4", "--node", "node2=time-slice:2", "--yes"),
-        "undo": ("undo", "--yes"),
-    }
-    killed, number = 0, 0
-    while killed == number * 2:
-        number += 1
-        for when in ("before", "after"):
-            if verb == "undo":
-                assert sharing(installed, *words["apply"]).returncode == 0
-            (tmp_path / "order").write_text(f"{when} {number}")
-            (tmp_path / "log").write_text("")
-            ran = deadly.run(sys.executable, "-m", "gpujobs.bootstrap", "gpu-sharing", *words[verb], check=False)
-            killed += ran.returncode in {-signal.SIGKILL, 128 + signal.SIGKILL}
-            installed.run("flock", "-w", "10", "/run/gpujobs-bootstrap.lock", "true")
-            if verb == "apply":
-                assert sharing(installed, *words["apply"]).returncode == 0
-                assert installed.numbers() == {"node1": 8, "node2": 2}
-            sharing(installed, "undo", "--yes")
-            assert installed.numbers() == WHOLE
-    assert number > 3
