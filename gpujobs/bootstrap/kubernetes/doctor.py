@@ -147,8 +147,13 @@ def _of_rights(evidence: Evidence) -> Iterator[Trouble]:
             advice="An administrator grants it: kubectl create rolebinding gpujobs --clusterrole=edit --user=NAME -n "
             + evidence.namespace,
         )
-    for said in evidence.unseen:
-        yield Trouble(evidence.host, "part of the cluster could not be looked at", said)
+    if evidence.unseen:
+        yield Trouble(
+            evidence.host,
+            "parts of the cluster could not be looked at",
+            f"These credentials may not list {', '.join(evidence.unseen)} in all namespaces.",
+            advice="Workloads may run all the same. Run the doctor with an administrator's kubeconfig to see the rest.",
+        )
 
 
 def _of_orphans(evidence: Evidence) -> Iterator[Trouble]:

@@ -76,7 +76,7 @@ class Evidence:
         plugins: When each device plugin pod was made, by the node it is on.
         refused: What may not be done in the namespace, as ``VERB RESOURCE``.
         orphans: Objects of gpujobs whose owner is gone, as ``KIND/NAME`` with their namespace.
-        unseen: What could not be looked at, and why.
+        unseen: The kinds that these credentials may not see.
     """
 
     host: str
@@ -99,18 +99,17 @@ def collect(
 
     Raises:
         UnavailableError: It cannot be reached.
-        BootstrapError: Not even its nodes may be read.
     """
     unseen: list[str] = []
 
     def items(kind: str, *words: str) -> list[Json]:
         try:
             return cluster.items(kind, *words)
-        except BootstrapError as e:
-            unseen.append(e.message)
+        except BootstrapError:
+            unseen.append(kind)
             return []
 
-    facts = gather_cluster(cluster)
+    facts = gather_cluster(cluster, unseen=unseen)
     plugins = items("pods", "-A", "-l", PLUGIN)
     first = str(dig(plugins[0], "metadata", "namespace")) if plugins else ""
     operator = facts.release.namespace if facts.release else first
@@ -128,7 +127,7 @@ def collect(
         configs=tuple(config for item in maps if (config := sharing_config(item))),
         refused=_refused(cluster, namespace),
         orphans=tuple(orphans(children, owned, now())),
-        unseen=tuple(unseen),
+        unseen=tuple(dict.fromkeys(unseen)),
     )
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
 from gpujobs._model import Model
-from gpujobs.bootstrap.errors import CommandFailedError
+from gpujobs.bootstrap.errors import BootstrapError, CommandFailedError
 from gpujobs.bootstrap.kubernetes.cluster import dig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gpujobs.bootstrap.kubernetes.cluster import Cluster, Json
+
+_T = TypeVar("_T")
 
 GPU = "nvidia.com/gpu"
 SHARED = "nvidia.com/gpu.shared"
@@ -109,20 +111,36 @@ class ClusterFacts(Model):
         return next((node for node in self.nodes if node.name == name), None)
 
 
-def gather_cluster(cluster: Cluster) -> ClusterFacts:
+def gather_cluster(cluster: Cluster, *, unseen: list[str] | None = None) -> ClusterFacts:
     """Look at a cluster; nothing is changed.
+
+    Args:
+        cluster: Where.
+        unseen: Takes the kinds that these credentials may not see; without it that is an error.
 
     Raises:
         UnavailableError: It cannot be reached.
-        BootstrapError: Its nodes may not be read.
+        BootstrapError: Something may not be seen, and ``unseen`` is not given.
     """
-    policies = cluster.items(POLICY)
+
+    def part(name: str, look: Callable[[], _T], otherwise: _T) -> _T:
+        try:
+            return look()
+        except BootstrapError:
+            if unseen is None:
+                raise
+            unseen.append(name)
+            return otherwise
+
+    nothing: list[Json] = []
+    policies = part(POLICY, lambda: cluster.items(POLICY), nothing)
+    classes = part("runtimeclasses", lambda: cluster.items("runtimeclasses"), nothing)
     return ClusterFacts(
-        identity=cluster.identity(),
-        nodes=tuple(parse_node(node) for node in cluster.items("nodes")),
-        release=find_release(cluster),
+        identity=part("namespaces", cluster.identity, ""),
+        nodes=tuple(parse_node(node) for node in part("nodes", lambda: cluster.items("nodes"), nothing)),
+        release=part("helm releases", lambda: find_release(cluster), None),
         policy=parse_policy(policies[0]) if policies else None,
-        runtime_classes=tuple(str(dig(item, "metadata", "name")) for item in cluster.items("runtimeclasses")),
+        runtime_classes=tuple(str(dig(item, "metadata", "name")) for item in classes),
     )
 
 

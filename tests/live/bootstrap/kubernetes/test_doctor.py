@@ -191,7 +191,7 @@ def test_rights_that_are_missing_are_listed(installed: Lab) -> None:
         installed.run("kubectl", "delete", "clusterrolebinding/verify-view", "clusterrole/system:node-reader")
 
     assert "these credentials may not create jobs.batch, create deployments.apps" in said
-    assert "part of the cluster could not be looked at" in said
+    assert "parts of the cluster could not be looked at" in said
 
 
 def test_a_release_that_hangs_is_freed(installed: Lab) -> None:
