@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from gpujobs.bootstrap.errors import CommandFailedError, StepFailedError
 from gpujobs.errors import GpuJobsError
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def reported() -> Generator[None, None, None]:
         err().print("Run the command with --help to see what it takes.")
         raise typer.Exit(_USAGE) from e
     except GpuJobsError as e:
+        if isinstance(e, (CommandFailedError, StepFailedError)):
+            for line in e.output.splitlines():
+                err().print(f"  | {line}", style="dim")
         err().print(f"error: {e.message}", style="red")
         err().print(e.next_step or "Run it again with what the message asks for.")
         raise typer.Exit(1) from e

@@ -97,4 +97,5 @@ class RefusedError(BootstrapError):
 
 def _shortened(command: str) -> str:
     limit = 200
+    command = " ".join(command.split())  # an error is one line, a script is many
     return command if len(command) <= limit else command[: limit - 3] + "..."

@@ -93,7 +93,7 @@ PROBES: Mapping[str, Argv] = {
     "init": ("sh", "-c", "[ -d /run/systemd/system ] && echo systemd"),
     "cgroup_fs": (
         "sh", "-c",
-        "cd /sys/fs/cgroup && stat -f -c %T . && [ -w . ] && echo writable; [ -d unified ] && echo unified",
+        "cd /sys/fs/cgroup && stat -f -c %T . && [ -w . ] && echo writable; [ ! -d unified ] || echo unified",
     ),
     "lscpu": ("lscpu", "-p=CPU,CORE,SOCKET"),
     "meminfo": ("cat", "/proc/meminfo"),

@@ -10,7 +10,7 @@ import pytest
 from gpujobs.bootstrap import CommandFailedError
 from gpujobs.bootstrap.doctor import Trouble, mend
 from gpujobs.bootstrap.slurm import evidence
-from gpujobs.bootstrap.slurm.doctor import diagnose
+from gpujobs.bootstrap.slurm.doctor import _RESUME, diagnose
 from gpujobs.bootstrap.slurm.evidence import ClusterState, MachineState
 
 if TYPE_CHECKING:
@@ -112,9 +112,15 @@ CASES: list[tuple[dict[str, Any], str, list[str], bool]] = [
         True,
     ),
     (
+        {"m_daemons": frozenset({"munged", "slurmctld"}), "m_gpu_files": 1},
+        "slurmd does not run on c1, and /dev has 1 of the 2 GPUs",
+        [],
+        False,
+    ),
+    (
         {"states": "IDLE+DRAIN+INVALID_REG", "reason": COUNT},
         "does not have what slurm.conf says",
-        ["systemctl restart slurmd", RESUME],
+        ["systemctl restart slurmd", f"sh -c {_RESUME} resume c1"],
         True,
     ),
     (

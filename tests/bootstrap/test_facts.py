@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from gpujobs.bootstrap import facts
+from gpujobs.bootstrap import LocalShell, facts
 from gpujobs.bootstrap.facts import Cpus
 from gpujobs.bootstrap.shell import Completed
 from gpujobs.bootstrap.slurm import addresses, probes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 H100 = "0, NVIDIA H100 80GB HBM3, GPU-aef9e0e3, 81559, 550.54.15\n1, NVIDIA H100 80GB HBM3, GPU-b, 81559, 550.54.15\n"
 
@@ -64,6 +69,39 @@ def test_a_bare_machine_is_read_too() -> None:
 
     assert (found.driver, found.driver_trouble, found.gpus, found.gpu_files) == ("", "no driver", (), ())
     assert (found.systemd, found.root, found.address, found.os_name) == (False, False, "", "an unknown system")
+
+
+def test_the_probe_of_control_groups_ends_well_without_a_second_version(tmp_path: Path) -> None:
+    """A probe that exits badly counts as not answered, and most machines have no ``unified`` directory."""
+    program, option, script = facts.PROBES["cgroup_fs"]
+    there = script.replace("/sys/fs/cgroup", str(tmp_path))
+    assert there != script
+
+    ended = LocalShell().run((program, option, there))
+    (tmp_path / "unified").mkdir()
+    hybrid = LocalShell().run((program, option, there))
+
+    assert (ended.exit_code, ended.text.split()[1:]) == (0, ["writable"])
+    assert (hybrid.exit_code, hybrid.text.split()[1:]) == (0, ["writable", "unified"])
+
+
+def test_probes_are_answered_by_a_real_machine() -> None:
+    """All of them in one round trip, each with its own exit code."""
+    found = facts.gather(LocalShell())
+
+    assert found.hostname == LocalShell().run(("hostname", "-s")).text.strip()
+    assert found.memory_mib > 100
+    assert found.cpus.total >= 1
+    assert abs(found.clock_offset_s) < 60
+
+
+def test_an_answer_that_was_cut_off_has_failed() -> None:
+    """What a lost connection swallowed is no fact."""
+    cut = facts.answers_of([b"0", b"gpu01", b"0"])
+
+    assert (cut["hostname"].text, cut["hostname"].ok) == ("gpu01", True)
+    assert cut["os_release"].ok
+    assert not cut["date"].ok
 
 
 @pytest.mark.parametrize("memory", ["[N/A]", "Not Supported", "[Not Supported]"])

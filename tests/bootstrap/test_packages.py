@@ -44,7 +44,7 @@ def test_only_a_configured_package_is_installed(
 
 def test_an_installation_is_noted_before_it_is_made(scripted: ScriptedShell, scripted_machine: Machine) -> None:
     """Everything that comes along, new accounts, and that a purge is allowed: all in the journal first."""
-    scripted.answer(f"{APT} install -s", COMING)
+    scripted.answer(f"{APT} -s install", COMING)
     scripted.answer("id -u u1", 1)
     scripted.answer("sh -c", 10)  # the directory is absent
 
@@ -86,10 +86,10 @@ def test_a_second_install_adds_to_the_note(scripted: ScriptedShell, scripted_mac
     """After a run that was cut off, the packages of both runs are ours, and the first note stays."""
     scripted.answer("id -u", 1)
     scripted.answer("sh -c", 10)
-    scripted.answer(f"{APT} install -s", COMING)
+    scripted.answer(f"{APT} -s install", COMING)
     STEP.apply(scripted_machine)
     scripted.answer("id -u", "64030")
-    scripted.answer(f"{APT} install -s", "Inst c (1)\n")
+    scripted.answer(f"{APT} -s install", "Inst c (1)\n")
 
     STEP.apply(scripted_machine)
 
@@ -108,7 +108,8 @@ def test_offline_packages_are_named_one_by_one(scripted: ScriptedShell, scripted
 
     assert not any("update" in line for line in scripted.ran)
     assert scripted.ran[-1] == (
-        f"{APT} {WAIT} --with-source=/srv/a.deb --with-source=/srv/b.deb install --no-install-recommends a"
+        f"{APT} {WAIT} -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null "
+        "install --no-install-recommends a --with-source=/srv/a.deb --with-source=/srv/b.deb"
     )
 
 
@@ -116,11 +117,11 @@ def test_a_failed_update_is_the_error_when_it_matters(scripted: ScriptedShell, s
     """Without a network, and with nothing to install from, the update is what is told; with enough here it is not."""
     scripted.answer("sh -c", 10)
     scripted.answer(f"{APT} update", 100)
-    scripted.answer(f"{APT} install -s", 100)
+    scripted.answer(f"{APT} -s install", 100)
     with pytest.raises(CommandFailedError, match="apt-get -q -y update` exited 100"):
         STEP.apply(scripted_machine)
 
-    scripted.answer(f"{APT} install -s", COMING)
+    scripted.answer(f"{APT} -s install", COMING)
     STEP.apply(scripted_machine)
     assert scripted.ran[-1].startswith(f"{APT} {WAIT} install")
 

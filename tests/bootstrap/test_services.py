@@ -119,6 +119,18 @@ def test_a_changed_file_means_a_new_start(daemon: Service, machine: Machine, me:
     assert daemon.check(machine).done
 
 
+def test_what_we_wrote_again_is_read_again(daemon: Service, machine: Machine, me: str) -> None:
+    """A daemon that somebody restarted on a changed file has not read ours, though the file is as it was."""
+    step = File("here", "Write", daemon.watches[0], "ours", owner=me)
+    step.apply(machine)
+    daemon.apply(machine)
+    assert daemon.check(machine).done
+
+    step.apply(machine)
+
+    assert not daemon.check(machine).done
+
+
 def test_a_daemon_of_before_has_read_what_we_did_not_write(daemon: Service, machine: Machine, me: str) -> None:
     """One that runs already is stale only if a file it reads was changed by us."""
     machine.shell.run(daemon.start[0])

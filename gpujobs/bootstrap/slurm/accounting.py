@@ -30,10 +30,11 @@ def accounting_steps(wish: SlurmWish, controller: SlurmFacts) -> list[Step]:
     return [
         Packages(
             host,
-            "Install slurmdbd and its database",
-            ("mariadb-server", "slurm-wlm-mysql-plugin", "slurmdbd"),
+            "Install the database",
+            ("mariadb-server",),
             source=wish.source,
             accounts=("mysql",),
+            directories=("/etc/mysql",),
             leaves=("/var/lib/mysql",),
         ),
         File(host, "Tune the database for slurmdbd", MARIADB.watches[0], _TUNING),
@@ -48,6 +49,7 @@ def accounting_steps(wish: SlurmWish, controller: SlurmFacts) -> list[Step]:
             undo_run=(("mariadb", "-e", "DROP USER IF EXISTS 'slurm'@'localhost'"),),
             keeps=f"the database {conf.DATABASE} stays: it holds the records of your jobs",
         ),
+        Packages(host, "Install slurmdbd", ("slurm-wlm-mysql-plugin", "slurmdbd"), source=wish.source),
         File(
             host,
             "Write slurmdbd.conf",

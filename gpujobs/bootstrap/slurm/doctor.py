@@ -17,6 +17,12 @@ _APPLY = "Run `gpujobs bootstrap slurm apply`: it writes the files anew and star
 # Slurm drains for these by itself; once the cause is gone, nobody takes it back.
 _PASSED = ("not responding", "node unexpectedly rebooted", "kill task failed", "prolog error", "epilog error")
 
+# Slurm takes a node back only after its slurmd has registered anew, which takes a moment.
+_RESUME = """
+for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1; scontrol update nodename="$1" state=resume && exit 0; done 2>/dev/null
+exit 1
+"""
+
 
 def diagnose(cluster: ClusterState) -> list[Trouble]:
     """Everything that is wrong, the causes before their effects."""
@@ -117,7 +123,15 @@ def _silent(cluster: ClusterState) -> Iterator[Trouble]:
 
 def _of_node(cluster: ClusterState, node: NodeState) -> Iterator[Trouble]:
     machine = cluster.machine_of(node.name)
-    if machine is not None and "slurmd" not in machine.daemons:
+    if machine is not None and "slurmd" not in machine.daemons and machine.gpu_files < node.gpus:
+        # slurmd ends itself at a device file that is not there: starting it again would not help.
+        yield Trouble(
+            machine.host,
+            f"slurmd does not run on {node.name}, and /dev has {machine.gpu_files} of the {node.gpus} GPUs it should",
+            "slurmd ends itself where a GPU's device file is missing.",
+            advice=f"Run nvidia-smi there: load the driver, or mend the GPU. If fewer GPUs are right now: {_APPLY}",
+        )
+    elif machine is not None and "slurmd" not in machine.daemons:
         yield Trouble(
             machine.host,
             f"slurmd does not run on {node.name}",
@@ -132,7 +146,7 @@ def _of_node(cluster: ClusterState, node: NodeState) -> Iterator[Trouble]:
 
 
 def _unregistered(cluster: ClusterState, node: NodeState, machine: MachineState | None) -> Trouble:
-    resume = ("scontrol", "update", f"nodename={node.name}", "state=resume")
+    resume = ("sh", "-c", _RESUME, "resume", node.name)
     what = f"{node.name} does not have what slurm.conf says (INVALID_REG)"
     if machine is None or machine.gpu_files != node.gpus:
         found = "" if machine is None else f", and /dev has {machine.gpu_files} of {node.gpus} GPUs"
@@ -140,20 +154,27 @@ def _unregistered(cluster: ClusterState, node: NodeState, machine: MachineState 
             cluster.controller.host,
             what,
             node.reason + found,
-            advice="Run nvidia-smi there: load the driver, or mend the GPU. If fewer GPUs are right now, " + _APPLY,
+            advice="Run nvidia-smi there: load the driver, or mend the GPU. If fewer GPUs are right now: " + _APPLY,
         )
     # Its GPUs are back: slurmd has to count them again, and has to be where it runs.
     restart = _restart_slurmd(machine)
     if machine.host == cluster.controller.host:
         return Trouble(machine.host, what, node.reason, (restart, resume), safe=True)
-    return Trouble(machine.host, what, node.reason, (restart,), safe=True, advice=f"Then: {' '.join(resume)}")
+    return Trouble(
+        machine.host,
+        what,
+        node.reason,
+        (restart,),
+        safe=True,
+        advice=f"Then: scontrol update nodename={node.name} state=resume",
+    )
 
 
 def _restart_slurmd(machine: MachineState) -> tuple[str, ...]:
     if machine.systemd:
         return ("systemctl", "restart", "slurmd")
-    # slurmd of a running job may be told to read everything anew; it keeps the job.
-    return ("sh", "-c", 'kill -HUP "$(cat /run/slurmd.pid)" && sleep 1')
+    # Its jobs go on without it, and find it again.
+    return ("sh", "-c", 'kill "$(cat /run/slurmd.pid)"; while pgrep -x slurmd >/dev/null; do sleep 0.1; done; slurmd')
 
 
 def _out_of_service(cluster: ClusterState, node: NodeState) -> Trouble:

@@ -26,6 +26,16 @@ s=$(sinfo -h -N -o '%N %T') && [ -n "$s" ] || { echo 'slurmctld knows no nodes';
 bad=$(echo "$s" | grep -E '\*|unknown|down|inval|future|fail' | sort -u | tr '\n' ' ')
 [ -z "$bad" ] || { echo "$bad"; exit 1; }
 """
+# A node that once had too few GPUs stays out after it was mended, until somebody says so; a node that was
+# drained for another reason stays out.
+_REJOIN = r"""
+sleep 2
+p='^NodeName=[^ ]* .*(INVALID_REG|Reason=gres/gpu count)'
+scontrol -o show nodes | grep -E "$p" | sed 's/^NodeName=\([^ ]*\) .*/\1/' | while read -r n; do
+  i=0
+  until scontrol update nodename="$n" state=resume 2>/dev/null || [ $((i += 1)) -gt 20 ]; do sleep 0.5; done
+done
+"""
 
 
 def slurm_steps(wish: SlurmWish, cluster: Mapping[str, SlurmFacts], shells: Mapping[str, Shell]) -> tuple[Step, ...]:
@@ -118,6 +128,6 @@ def _nodes_in_service(wish: SlurmWish) -> Command:
         "Have all nodes register",
         "nodes",
         probe=("sh", "-c", _REGISTERED),
-        run=(("scontrol", "ping"),),
+        run=(("sh", "-c", _REJOIN),),
         settle_s=60,
     )

@@ -64,13 +64,12 @@ class Command:
     def check(self, machine: Machine) -> Finding:
         """Ask the probe."""
         completed = machine.shell.run(self.probe)
-        if not completed.ok:
-            return Finding(
-                done=False, why=f"`{shlex.join(self.probe)}` says: {completed.last_line or completed.exit_code}"
-            )
-        if self.expect and not re.search(self.expect, completed.text, re.MULTILINE):
-            return Finding(done=False, why=f"`{shlex.join(self.probe)}` says: {completed.last_line or 'nothing'}")
-        return Finding(done=True)
+        if completed.ok and (not self.expect or re.search(self.expect, completed.text, re.MULTILINE)):
+            return Finding(done=True)
+        said = completed.last_line or f"nothing (exit code {completed.exit_code})"
+        shown = shlex.join(self.probe)
+        # A script of several lines would bury what it says.
+        return Finding(done=False, why=said if "\n" in shown else f"`{shown}` says: {said}")
 
     def apply(self, machine: Machine) -> None:
         """Run the commands, and wait for the probe."""

@@ -172,10 +172,10 @@ def _compare(state: files.FileState | None, step: File | SecretFile | CopiedFile
 
 def _put(machine: Machine, step: File | SecretFile | CopiedFile, content: bytes) -> None:
     before = files.read(machine.shell, step.path)
-    data: Data = {"path": step.path, "before": _packed(before), "written": []}
+    data: Data = {"path": step.path, "before": _packed(before), "written": [], "writes": 0}
     entry = machine.journal.begin(step.key, step.kind, step.title, data)
     written = [*entry.data["written"], files.digest(content)]
-    machine.journal.update(step.key, written=list(dict.fromkeys(written)))
+    machine.journal.update(step.key, written=list(dict.fromkeys(written)), writes=entry.data["writes"] + 1)
     files.write(machine.shell, step.path, content, mode=step.mode, owner=step.owner)
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _APT: Argv = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1", "apt-get", "-q", "-y")
 # Another apt may be at work: wait for it instead of failing at once.
 _WAIT: Argv = ("-o", "DPkg::Lock::Timeout=300")
+# Offline, a newer version that a list names and nobody can fetch must not be chosen.
+_NO_SERVER: Argv = ("-o", "Dir::Etc::SourceList=/dev/null", "-o", "Dir::Etc::SourceParts=/dev/null")
 _TIMEOUT_S = 1800
 # Inst munge (0.5.15-2+deb12u1 Debian:12.11/stable [amd64])
 _INSTALLS = re.compile(r"^Inst (\S+)", re.MULTILINE)
@@ -57,8 +59,12 @@ class Packages:
     def commands(self) -> tuple[str, ...]:
         """The apt-get commands."""
         update = () if self.source else (shlex.join((*_APT, "update")),)
-        offline = f" $(printf -- ' --with-source=%s' {shlex.quote(self.source)}/*.deb)" if self.source else ""
-        return (*update, shlex.join((*_APT, *_WAIT, "install", "--no-install-recommends", *self.names)) + offline)
+        files_ = f" $(printf -- ' --with-source=%s' {shlex.quote(self.source)}/*.deb)" if self.source else ""
+        server = _NO_SERVER if self.source else ()
+        return (*update, shlex.join((*_APT, *_WAIT, *server, *self._install())) + files_)
+
+    def _install(self) -> Argv:
+        return ("install", "--no-install-recommends", *self.names)
 
     def check(self, machine: Machine) -> Finding:
         """Ask dpkg."""
@@ -71,13 +77,11 @@ class Packages:
         """Install what is missing, having noted everything that will come along."""
         shell = machine.shell
         _finish_interrupted(shell)
-        offline = self._offline(shell)
+        offline, server = self._offline(shell), _NO_SERVER if self.source else ()
         updated = None if self.source else shell.run((*_APT, "update"), timeout_s=_TIMEOUT_S)
-        coming = _explained(shell, (*_APT, *offline, "install", "-s", "--no-install-recommends", *self.names), updated)
+        coming = _explained(shell, (*_APT, *server, "-s", *self._install(), *offline), updated)
         self._note(machine, _INSTALLS.findall(coming.text))
-        checked(
-            shell, (*_APT, *_WAIT, *offline, "install", "--no-install-recommends", *self.names), timeout_s=_TIMEOUT_S
-        )
+        checked(shell, (*_APT, *_WAIT, *server, *self._install(), *offline), timeout_s=_TIMEOUT_S)
 
     def _offline(self, shell: Shell) -> Argv:
         if not self.source:

@@ -108,7 +108,7 @@ class Service:
         data = {"name": self.name, "program": self.program, "systemd": self.systemd, "pid_file": self.pid_file}
         data |= {"was_enabled": enabled, "after_stop": [list(argv) for argv in self.after_stop], "read": ""}
         machine.journal.begin(self.key, self.kind, self.title, data)
-        read = self._digest(shell)
+        read = self._digest(machine)
         if self.systemd:
             for argv in self._systemctl():
                 checked(shell, argv)
@@ -122,14 +122,18 @@ class Service:
     def _running(self, shell: Shell) -> bool:
         return _running(shell, self)
 
-    def _digest(self, shell: Shell) -> str:
-        # A file that is not there is not in the output, and that is a state too.
-        return files.digest(shell.run(("sha256sum", "--", *self.watches)).stdout) if self.watches else ""
+    def _digest(self, machine: Machine) -> str:
+        # A file that is not there is not in the output, and that is a state too. How often we wrote counts as well:
+        # a daemon that somebody restarted in between may have read what we have overwritten since.
+        known = [machine.journal.find(f"file:{path}") for path in self.watches]
+        writes = [str(entry.data["writes"]) if entry else "-" for entry in known]
+        sums = machine.shell.run(("sha256sum", "--", *self.watches)).stdout if self.watches else b""
+        return files.digest(sums + " ".join(writes).encode())
 
     def _stale(self, machine: Machine) -> bool:
         entry = machine.journal.find(self.key)
         if entry is not None:
-            return bool(entry.data["read"] != self._digest(machine.shell))
+            return bool(entry.data["read"] != self._digest(machine))
         # It ran before us: it has read everything that we have not touched.
         return any(machine.journal.find(f"file:{path}") for path in self.watches)
 

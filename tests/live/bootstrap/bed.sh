@@ -1,6 +1,6 @@
 #!/bin/bash
 # Machines for the bootstrap's live tests: bare Debian roots, each with its own processes, network and host name.
-#   bed.sh root bookworm|trixie        a bare root and the packages it may install, made once and kept ($BED/root, $BED/debs)
+#   bed.sh root bookworm|trixie|noble  a bare root and the packages it may install, made once and kept ($BED/root, $BED/debs)
 #   bed.sh switch DIR                  a network of its own; prints the pid that holds it
 #   bed.sh up DIR SUITE NAME N GPUS SWITCHPID    a machine 10.77.0.N with an sshd on an overlay of the root; prints its pid
 #   bed.sh down DIR                    end the machine and its mounts (its overlay stays in DIR)
@@ -10,13 +10,19 @@ BED=${BED:-${XDG_CACHE_HOME:-$HOME/.cache}/gpujobs-testbed/bootstrap}
 HERE=$(cd "$(dirname "$0")" && pwd)
 MIRROR=${GPUJOBS_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 WANTED="slurmctld slurmd slurm-client munge slurmdbd slurmrestd slurm-wlm-jwt-plugin slurm-wlm-mysql-plugin mariadb-server"
-KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+UBUNTU=${GPUJOBS_UBUNTU_MIRROR:-http://archive.ubuntu.com/ubuntu}
 
 make_root() {
   local suite=$1 root=$BED/root/$1 debs=$BED/debs/$1
   [ ! -e "$root.ready" ] || return 0
   mkdir -p "$BED/root" "$debs"; rm -rf --one-file-system "$root"
-  debootstrap --variant=minbase --keyring=$KEYRING --include=openssh-server,iproute2,procps,ca-certificates "$suite" "$root" "$MIRROR"
+  local with=(--variant=minbase --include=openssh-server,iproute2,procps,ca-certificates)
+  case $suite in
+    # Debian has no keyring of Ubuntu, and its debootstrap may be older than the suite: all of them share one script.
+    noble) debootstrap "${with[@]}" --no-check-gpg --components=main,universe "$suite" "$root" "$UBUNTU" \
+      /usr/share/debootstrap/scripts/gutsy ;;
+    *) debootstrap "${with[@]}" --keyring=/usr/share/keyrings/debian-archive-keyring.gpg "$suite" "$root" "$MIRROR" ;;
+  esac
   chroot "$root" apt-get -q -y --no-install-recommends --download-only install $WANTED
   mv "$root"/var/cache/apt/archives/*.deb "$debs/"
   index "$debs" > "$debs/Packages"

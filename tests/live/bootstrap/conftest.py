@@ -123,7 +123,7 @@ class Box:
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     """The roots, made once on this computer, and a network for this session."""
     place = tmp_path_factory.mktemp("bed")
-    for suite in ("bookworm", "trixie"):
+    for suite in ("bookworm", "trixie", "noble"):
         made = subprocess.run([HERE / "bed.sh", "root", suite], capture_output=True, text=True, check=False)
         assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-2000:]
     switch = subprocess.run(

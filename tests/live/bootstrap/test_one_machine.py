@@ -16,7 +16,7 @@ HOST = ("--host", "root@c1")
 STATE = "/var/spool/slurm"
 
 
-@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+@pytest.mark.parametrize("suite", ["bookworm", "trixie", "noble"])
 def test_there_and_back(bed: Bed, boot: Callable[..., Box], suite: str) -> None:
     """A plan changes nothing; apply, apply again, verify, a user's job and its GPU; undo leaves the tree as it was."""
     box = boot("c1", suite=suite, gpus=2)
