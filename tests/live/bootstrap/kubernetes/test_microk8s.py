@@ -28,7 +28,9 @@ def micro(lab: Lab, tmp_path: Path) -> Iterator[Lab]:
     for name in ("snap", "microk8s", "install"):
         (tmp_path / "bin" / name).symlink_to(STAND_IN)
     (tmp_path / "bin/getent").write_text(GETENT.replace("HOME", str(tmp_path / "home")))
-    (tmp_path / "bin/getent").chmod(0o755)
+    (tmp_path / "bin/ps").write_text("#!/bin/sh\necho systemd\n")  # the bed's own kubelets are not to be seen
+    for name in ("getent", "ps"):
+        (tmp_path / "bin" / name).chmod(0o755)
     lab.run("sh", "-ec", "mkdir -p /run/systemd; mount -t tmpfs tmpfs /run/systemd; mkdir /run/systemd/system")
     programs = {"KUBECTL": f"{lab.home}/bin/kubectl", "HELM": f"{lab.home}/bin/helm"}
     yield lab.beside(tmp_path / "bin", STAND_IN=str(tmp_path), **programs)
@@ -53,6 +55,16 @@ def test_from_nothing_to_proved_and_back(micro: Lab, tmp_path: Path) -> None:
     assert undone.returncode == 0, undone.stderr
     assert json.loads((tmp_path / "state.json").read_text())["installed"] is False
     assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_beside_another_kubernetes_it_is_refused(micro: Lab, tmp_path: Path) -> None:
+    """The bed's kubelets run here: two Kubernetes on one machine do not work."""
+    (tmp_path / "bin/ps").unlink()
+
+    refused = micro.gpujobs("microk8s", "apply", "--yes")
+
+    assert refused.returncode == 1
+    assert "Another Kubernetes runs on localhost: kubelet" in refused.stderr
 
 
 def test_without_systemd_it_is_refused(micro: Lab) -> None:
