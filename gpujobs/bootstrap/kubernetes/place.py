@@ -12,7 +12,10 @@ from gpujobs.bootstrap.step import Machine
 if TYPE_CHECKING:
     from gpujobs.bootstrap.shell import Shell
 
-_WHO = 'id -u; id -un; id -gn; printf "%s\\n" "${XDG_STATE_HOME:-$HOME/.local/state}"; mkdir -p "$HOME/.local/state"'
+_WHO = """
+id -u; id -un; id -gn
+printf '%s\\n' "${XDG_STATE_HOME:-$HOME/.local/state}" "${XDG_RUNTIME_DIR:-$HOME}"
+"""
 
 
 class Place(NamedTuple):
@@ -30,11 +33,11 @@ def place_of(shell: Shell) -> Place:
     Raises:
         UnavailableError: The machine cannot be reached.
     """
-    uid, user, group, home = checked(shell, ("sh", "-c", _WHO)).text.splitlines()
+    uid, user, group, state, runtime = checked(shell, ("sh", "-c", _WHO)).text.splitlines()
     if uid == "0":
         return Place(STATE_DIRECTORY, BACKUP_DIRECTORY, f"{user}:{group}", LOCK_FILE)
-    base = f"{home}/gpujobs"
-    return Place(f"{base}/bootstrap", f"{base}/backups", f"{user}:{group}", f"{home}/gpujobs-bootstrap.lock")
+    base = f"{state}/gpujobs"
+    return Place(f"{base}/bootstrap", f"{base}/backups", f"{user}:{group}", f"{runtime}/.gpujobs-bootstrap.lock")
 
 
 def machine_for(name: str, shell: Shell, what: str, place: Place) -> Machine:
