@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from gpujobs.bootstrap.kubernetes.cluster import dig
 from gpujobs.bootstrap.kubernetes.facts import GPU, SHARED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gpujobs.bootstrap.gpu_sharing.wish import Sharing, SharingWish
 
 DEFAULT_KEY = "any"
@@ -72,3 +75,13 @@ def settings(wish: SharingWish) -> dict[str, dict[str, Any]]:
 def expected(sharing: Sharing, physical: int) -> tuple[str, int]:
     """The resource and how many of it a node with so many GPUs is to hand out."""
     return (SHARED if sharing.rename else GPU), physical * sharing.replicas
+
+
+def spoken(policy: Mapping[str, Any] | None, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What a policy says under the keys of these settings, None where it says nothing."""
+    return {section: {key: dig(policy, "spec", section, key) for key in values} for section, values in settings.items()}
+
+
+def noted(now: Mapping[str, Mapping[str, Any]], first: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What was noted first under each key, and what is there now under the keys of a later wish."""
+    return {section: {**now.get(section, {}), **first.get(section, {})} for section in {**now, **first}}

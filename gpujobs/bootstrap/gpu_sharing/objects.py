@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import yaml
 
-from gpujobs.bootstrap.gpu_operator.values import merge
+from gpujobs.bootstrap.gpu_sharing.config import noted, spoken
 from gpujobs.bootstrap.gpu_sharing.plugin import restart_plugin
 from gpujobs.bootstrap.kubernetes.access import Access
 from gpujobs.bootstrap.kubernetes.cluster import Cluster, dig, table
@@ -134,16 +134,16 @@ class PolicySettings:
     def check(self, machine: Machine) -> Finding:
         """Compare what it says of sharing."""
         found = Cluster(machine.shell, self.access).find(POLICY, self.name)
-        now = _spoken(found, self.settings)
+        now = spoken(found, self.settings)
         return Finding(done=now == self.settings, why=f"its spec says {json.dumps(now)}")
 
     def apply(self, machine: Machine) -> None:
         """Patch it."""
         cluster = Cluster(machine.shell, self.access)
-        before = _spoken(cluster.find(POLICY, self.name), self.settings)
+        before = spoken(cluster.find(POLICY, self.name), self.settings)
         data = {"access": self.access.model_dump(mode="json"), "name": self.name, "before": before}
         entry = machine.journal.begin(self.key, self.kind, self.title, data)
-        machine.journal.update(self.key, before=merge(before, entry.data["before"]))  # a later wish has more keys
+        machine.journal.update(self.key, before=noted(before, entry.data["before"]))  # a later wish has more keys
         cluster.do(self._argv())
 
     @staticmethod
@@ -154,11 +154,6 @@ class PolicySettings:
             patch = json.dumps({"spec": data["before"]})
             cluster.do(cluster.kubectl("patch", POLICY, data["name"], "--type=merge", "-p", patch))
         return Undone()
-
-
-def _spoken(policy: Mapping[str, Any] | None, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What a policy says under the keys of these settings, None where it says nothing."""
-    return {section: {key: dig(policy, "spec", section, key) for key in values} for section, values in settings.items()}
 
 
 @dataclass(frozen=True)

@@ -136,8 +136,7 @@ class GpuSharing:
             chart = (
                 (operator.chart,) if operator.chart else (f"{REPOSITORY}/gpu-operator", f"--version={operator.version}")
             )
-            release = facts.release
-            yield HelmValues(self.host, access, release.name, release.namespace, chart, told, release.values, numbers)
+            yield HelmValues(self.host, access, facts.release, chart, told, numbers, policy.name)
         if told:
             yield PolicySettings(self.host, access, policy.name, told)
         yield from self._labels(wish, facts)

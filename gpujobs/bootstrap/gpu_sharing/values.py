@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gpujobs.bootstrap.errors import BootstrapError
 from gpujobs.bootstrap.gpu_operator.release import as_yaml
 from gpujobs.bootstrap.gpu_operator.values import merge
+from gpujobs.bootstrap.gpu_sharing.config import noted, spoken
 from gpujobs.bootstrap.kubernetes.access import Access
 from gpujobs.bootstrap.kubernetes.cluster import Cluster, dig, table
-from gpujobs.bootstrap.kubernetes.facts import find_release
+from gpujobs.bootstrap.kubernetes.facts import POLICY, find_release
 from gpujobs.bootstrap.step import Finding, Undone
 
 if TYPE_CHECKING:
@@ -30,36 +32,36 @@ class HelmValues:
     """Some values of a release that is there, beside those that others gave it.
 
     Attributes:
+        release: As it was found: its values are shown in a plan, with these.
         chart: The words that name the chart of that same version.
         settings: By section and key.
-        given: All values the release has now, for a plan to show what helm will be told.
         numbers: What each node hands out before, for an undo to wait for.
+        policy: The ClusterPolicy that helm writes: what a hand had said there comes back after an undo.
     """
 
     kind: ClassVar[str] = "helm-values"
     host: str
     access: Access
-    name: str
-    namespace: str
+    release: Release
     chart: Argv
     settings: Settings
-    given: Mapping[str, Any]
     numbers: Mapping[str, Mapping[str, int]]
+    policy: str
     title: str = "Keep it in the helm values of the operator"
 
     @property
     def key(self) -> str:
         """The release makes it one of a kind."""
-        return f"helm-values:{self.namespace}/{self.name}"
+        return f"helm-values:{self.release.namespace}/{self.release.name}"
 
     def commands(self) -> tuple[str, ...]:
         """The upgrade, with all values."""
-        argv = _upgrade(self.access, self.name, self.namespace, self.chart)
-        return (f"{shlex.join(argv)} <<'EOF'\n{as_yaml(merge(self.given, self.settings))}EOF",)
+        argv = _upgrade(self.access, self.release.name, self.release.namespace, self.chart)
+        return (f"{shlex.join(argv)} <<'EOF'\n{as_yaml(merge(self.release.values, self.settings))}EOF",)
 
     def check(self, machine: Machine) -> Finding:
         """Compare what the release was given."""
-        found = self._release(machine)
+        found = self._now(machine)
         if found.status != "deployed":
             return Finding(done=False, why=f"the release is {found.status}")
         said = merge(found.values, self.settings) == found.values
@@ -71,25 +73,30 @@ class HelmValues:
         Raises:
             BootstrapError: Another helm is at work on it, or it is gone.
         """
-        cluster, found = Cluster(machine.shell, self.access), self._release(machine)
+        cluster, found = Cluster(machine.shell, self.access), self._now(machine)
         before = {
             section: {key: dig(found.values, section, key) for key in values}
             for section, values in self.settings.items()
         }
-        data = {
+        data: dict[str, Any] = {
             "access": self.access.model_dump(mode="json"),
-            "release": self.name,
-            "namespace": self.namespace,
+            "release": found.name,
+            "namespace": found.namespace,
             "chart": list(self.chart),
             "numbers": self.numbers,
             "before": before,
+            "policy": self.policy,
+            "said": spoken(cluster.find(POLICY, self.policy), self.settings),
         }
         entry = machine.journal.begin(self.key, self.kind, self.title, data)
-        machine.journal.update(self.key, before=merge(before, entry.data["before"]))  # a later wish has more keys
+        # A later wish may have more keys; of those that were noted the first note stays.
+        machine.journal.update(
+            self.key, before=noted(before, entry.data["before"]), said=noted(data["said"], entry.data["said"])
+        )
         _release_free(cluster, found)
         _give(cluster, found, self.chart, merge(found.values, self.settings))
 
-    def _release(self, machine: Machine) -> Release:
+    def _now(self, machine: Machine) -> Release:
         found = find_release(Cluster(machine.shell, self.access))
         if found is None:
             raise BootstrapError(
@@ -111,7 +118,16 @@ class HelmValues:
                 word if not word.startswith("--version=") else f"--version={found.version}" for word in data["chart"]
             ]
             _give(cluster, found, tuple(chart), values)
+        _say(cluster, data["policy"], data["said"])
         return Undone()
+
+
+def _say(cluster: Cluster, policy: str, said: Settings) -> None:
+    """Have the ClusterPolicy say again what a hand had said there, which helm took for its own and removed."""
+    found = cluster.find(POLICY, policy)
+    if found is not None and spoken(found, said) != said:
+        words = ("patch", POLICY, policy, "--type=merge", "-p", json.dumps({"spec": said}))
+        cluster.do(cluster.kubectl(*words))
 
 
 def restored(values: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
