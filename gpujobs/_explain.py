@@ -9,22 +9,13 @@ from gpujobs._poll import ask
 from gpujobs.backend import LogQuery, SupportsExplain
 from gpujobs.errors import GpuJobsError, NotFoundError
 from gpujobs.results import Explanation
-from gpujobs.states import State, Status
+from gpujobs.states import State
 
 if TYPE_CHECKING:
     from gpujobs._session import Session
     from gpujobs.refs import Ref
 
 _LAST_LINES = 5
-_PLAIN = {
-    State.PENDING: "It waits to be started.",
-    State.RUNNING: "It is running.",
-    State.SUSPENDED: "It is suspended.",
-    State.SUCCEEDED: "It ended well.",
-    State.FAILED: "It failed.",
-    State.CANCELLED: "It was cancelled.",
-    State.UNKNOWN: "Its state cannot be asked for at the moment.",
-}
 
 
 def explain(session: Session, ref: Ref) -> Explanation:
@@ -41,17 +32,10 @@ def explain(session: Session, ref: Ref) -> Explanation:
     if isinstance(backend, SupportsExplain) and status.state is not State.UNKNOWN:
         found = backend.explain(status)
     else:
-        found = from_status(status)
+        found = Explanation.of(status)
     if status.state is not State.FAILED:
         return found
     return replace(found, details=(*found.details, *_last_lines(session, ref)))
-
-
-def from_status(status: Status) -> Explanation:
-    """What the status alone tells."""
-    cause = status.reason
-    summary = cause.message if cause else _PLAIN.get(status.state, f"It is {status.state}.")
-    return Explanation(status.ref, status.state, summary, cause.next if cause else "")
 
 
 def _last_lines(session: Session, ref: Ref) -> list[str]:

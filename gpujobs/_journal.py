@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gpujobs.backend import Submission
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ class Journal:
     def __init__(self, state_dir: Path) -> None:
         self._dir = state_dir / "open"
 
-    def begin(self, item: Submission, *, target: str, now: float) -> None:
-        """Write down what is about to be sent. A key that is open already stays as it is.
+    def begin(self, item: Submission, *, target: str, now: float) -> bool:
+        """Write down what is about to be sent; whether that was new. A key that is open already stays as it is.
 
         Raises:
             GpuJobsError: The state directory cannot be written; nothing was sent.
@@ -61,7 +64,7 @@ class Journal:
                     json.dump(entry, file)
                 os.link(name, self._path(item.key, target))
             except FileExistsError:
-                pass
+                return False
             finally:
                 Path(name).unlink()
         except OSError as e:
@@ -69,10 +72,14 @@ class Journal:
                 f"The state directory {self._dir} cannot be written: {e.strerror}. Nothing was submitted.",
                 next_step="Make room or name another directory with GPUJOBS_STATE_DIR, then submit again.",
             ) from e
+        return True
 
     def settle(self, key: str, *, target: str) -> None:
-        """The outcome is known: forget the key."""
-        self._path(key, target).unlink(missing_ok=True)
+        """The outcome is known: forget the key. What cannot be removed stays open; resuming it finds the same job."""
+        try:
+            self._path(key, target).unlink(missing_ok=True)
+        except OSError as e:
+            _log.warning("The key %s is settled, but its journal entry cannot be removed: %s.", key, e.strerror)
 
     def open(self) -> Iterator[OpenSubmission]:
         """What was begun and not settled, oldest first."""

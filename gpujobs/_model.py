@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
     from typing_extensions import Self
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -20,6 +23,19 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=False, hide_input_in_errors=False, ser_json_bytes="base64"
     )
+
+    _shorthand: ClassVar[tuple[str, ...]] = ()
+    """The JSON types of a short form that stands for the whole model, as in ``gpus: 1``."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        ref = handler(core_schema)
+        if cls._shorthand:
+            schema = handler.resolve_ref_schema(ref)
+            table = dict(schema)
+            schema.clear()
+            schema["anyOf"] = [*({"type": kind} for kind in cls._shorthand), table]
+        return ref
 
     def replace(self, **changes: Any) -> Self:
         """A validated copy with some fields changed.
@@ -62,26 +78,31 @@ def _whole(value: object) -> object:
     return value
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value!r} is not a finite number")
-    return value
+    return _whole(value)
 
 
 Text = Annotated[str, AfterValidator(_no_nul)]
 """Any text without NUL."""
 
-Words = Annotated[tuple[Text, ...], BeforeValidator(_one_or_many)]
+Words = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(_one_or_many),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 """Several texts; a lone text counts as one."""
 
 EnvName = Annotated[str, AfterValidator(_env_name)]
 """The name of an environment variable."""
 
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+# The bound stands before the validator, else the JSON Schema does not say it.
+Count = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 """A whole number from 1."""
 
-NonNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+NonNegative = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 """A whole number from 0."""
 
-Amount = Annotated[float, BeforeValidator(_whole), AfterValidator(_finite), Field(gt=0)]
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_finite)]
 """A number above 0."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpujobs._journal import Journal
@@ -14,7 +16,7 @@ from gpujobs.errors import ConfigError, UnsupportedError
 from gpujobs.refs import Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from gpujobs.backend import Backend, Clock
@@ -40,6 +42,11 @@ class Session:
         self._lock = threading.Lock()
         self._backends: dict[str, Backend] = dict(backends or {})
         self._pollers: dict[str, Poller] = {}
+        os.register_at_fork(after_in_child=_unlocker(weakref.ref(self)))
+
+    def unlock(self) -> None:
+        """In a forked child: no thread that could hold the lock is there any more."""
+        self._lock = threading.Lock()
 
     def name(self, target: str | None) -> str:
         """The target that is meant.
@@ -114,6 +121,16 @@ class Session:
         with self._lock:
             for backend in self._backends.values():
                 backend.close()
+
+
+def _unlocker(session: weakref.ref[Session]) -> Callable[[], None]:
+    """A call for every later fork that does not keep the session alive."""
+
+    def unlock() -> None:
+        if (alive := session()) is not None:
+            alive.unlock()
+
+    return unlock
 
 
 def to_ref(value: object) -> Ref:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 from gpujobs._identity import check_key, make_key, submission, with_defaults
 from gpujobs._retry import retrying
 from gpujobs.backend import SupportsPreflight
-from gpujobs.errors import GpuJobsError, SpecError, UnavailableError
+from gpujobs.errors import ConflictError, GpuJobsError, RejectedError, SpecError, UnavailableError
+from gpujobs.refs import Ref
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gpujobs._session import Session
     from gpujobs.backend import Backend, Submission, Submitted
-    from gpujobs.refs import Ref
     from gpujobs.specs import GpuJob, GpuService
+
+_ANSWERS = (Ref, ConflictError, RejectedError)
+"""What settles a key that was open before: the system's own word. Any other refusal says nothing of the first try."""
 
 
 def prepare(
@@ -59,16 +62,28 @@ def send(session: Session, items: Sequence[Submission], *, target: str, prefligh
         for i, error in enumerate(backend.preflight([item.spec for item in items])):
             results[i] = error
     taken = [i for i, result in enumerate(results) if result is None]
-    for i in taken:
-        session.journal.begin(items[i], target=target, now=session.clock.time())
+    new = _begin(session, [items[i] for i in taken], target=target)
     for i, result in zip(taken, _until_known(session, backend, [items[i] for i in taken]), strict=True):
         results[i] = result
-        if isinstance(result, UnavailableError):
+        if isinstance(result, UnavailableError) or not (items[i].key in new or isinstance(result, _ANSWERS)):
             result.key = items[i].key
             result.next_step = _open_outcome(result.next_step, items[i].key)
         else:
             session.journal.settle(items[i].key, target=target)
     return [result for result in results if result is not None]
+
+
+def _begin(session: Session, items: Sequence[Submission], *, target: str) -> list[str]:
+    """Journal all of them, or none: nothing has been sent where one cannot be written. The keys that were not open."""
+    new: list[str] = []
+    try:
+        for item in items:
+            new += [item.key] * session.journal.begin(item, target=target, now=session.clock.time())
+    except GpuJobsError:
+        for key in new:
+            session.journal.settle(key, target=target)
+        raise
+    return new
 
 
 def _open_outcome(next_step: str, key: str) -> str:
@@ -93,7 +108,7 @@ def _until_known(session: Session, backend: Backend, items: Sequence[Submission]
     if items:
         try:
             retrying(once, session.clock)
-        except UnavailableError as e:
+        except GpuJobsError as e:  # raised for the call as a whole: it holds for every item without an outcome
             for item in items:
                 results.setdefault(item.key, e)
     return [results[item.key] for item in items]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from gpujobs._identity import submission
 from gpujobs._submit import one, prepare, send
-from gpujobs.errors import GpuJobsError, NotFoundError, SpecError, SubmitManyError
+from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError, SpecError, SubmitManyError
 from gpujobs.job import Job, Service, bind
 from gpujobs.refs import Ref
 from gpujobs.specs import GpuJob, GpuService
@@ -119,8 +120,6 @@ class SubmitVerbs:
             NotFoundError: No submission with that key is open.
             SubmitManyError: Some could not be settled.
         """
-        from gpujobs.formats import from_data  # noqa: PLC0415  # only resume reads workloads back
-
         entries = [e for e in self.open_submissions() if key in {None, e.key}]
         if key is not None and not entries:
             raise NotFoundError(
@@ -132,8 +131,7 @@ class SubmitVerbs:
         refs: list[Ref | None] = []
         for entry in entries:
             try:
-                spec = from_data(entry.spec, source=f"the journal entry of key {entry.key}")
-                job = self.submit(spec, target=entry.target, idempotency_key=entry.key)
+                job = self._settle(entry)
             except GpuJobsError as e:
                 errors.append(e)
                 refs.append(None)
@@ -144,6 +142,19 @@ class SubmitVerbs:
         if any(errors):
             raise SubmitManyError(refs, errors)
         return settled
+
+    def _settle(self, entry: OpenSubmission) -> Job | Service:
+        """Send what was journalled as it is: the target's defaults are in it, and preflight has let it pass."""
+        from gpujobs.formats import from_data  # noqa: PLC0415  # only resume reads workloads back
+
+        item = submission(from_data(entry.spec, source=f"the journal entry of key {entry.key}"), entry.key)
+        if item.spec_hash != entry.spec_hash:
+            raise ConflictError(
+                f"The journal entry of key {entry.key} no longer means what was submitted.",
+                next_step="Look for its job with `gpujobs ps --all`; submit again with a new key if there is none.",
+            )
+        ref = one(send(self._session, [item], target=self._session.name(entry.target), preflight=False)[0])
+        return self._bound(ref, entry.key)
 
     def render(
         self, workload: GpuJob | GpuService, target: str | None = None, *, idempotency_key: str | None = None

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from gpujobs.results import LogLine
 
 
+_SHOWN = 4
+"""Of the errors of a bulk call so many are told beside the first."""
+
+
 class _Patience:
     """How long to wait, and how long to bear not being able to ask."""
 
@@ -68,7 +72,9 @@ def wait(
     until: Literal["all", "first"],
     on_status: Callable[[Sequence[Status]], None] | None = None,
 ) -> list[Status]:
-    """Block until all refs, or the first of them, have ended; the statuses, one per ref, in order."""
+    """Block until all refs, or the first of them, have ended; the statuses, one per ref, in order. None: at once."""
+    if not refs:
+        return []
 
     def enough(statuses: Sequence[Status]) -> bool:
         ended = [s.final for s in statuses]
@@ -165,11 +171,17 @@ def follow_logs(session: Session, ref: Ref, query: LogQuery) -> Iterator[LogLine
 
 
 def raise_first(errors: Sequence[GpuJobsError | None]) -> None:
-    """Raise the first error of a bulk call; the others were done all the same.
+    """Raise the first error of a bulk call, which then tells of the others; the rest was done all the same.
 
     Raises:
         GpuJobsError: The first there is.
     """
-    for error in errors:
-        if error is not None:
-            raise error
+    found = [error for error in errors if error is not None]
+    if not found:
+        return
+    first, others = found[0], found[1:]
+    if others:
+        shown = " ".join(error.message for error in others[:_SHOWN])
+        more = f" And {len(others) - _SHOWN} more." if len(others) > _SHOWN else ""
+        first.message = f"{first.message} {shown}{more}"
+    raise first

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from gpujobs.specs import GpuJob, GpuService
     from gpujobs.states import Status
 
+__all__ = ["AsyncClient"]
+
 T = TypeVar("T")
 _SLICE_S = 1.0
 

@@ -22,6 +22,22 @@ if TYPE_CHECKING:
     from gpujobs.specs import GpuJob, GpuService
     from gpujobs.states import State, Status
 
+__all__ = [
+    "attach",
+    "cancel",
+    "capacity",
+    "default_client",
+    "delete",
+    "explain",
+    "list_jobs",
+    "logs",
+    "render",
+    "status",
+    "submit",
+    "submit_many",
+    "wait",
+]
+
 
 class _Default:
     """The one default client of this process; a fork makes its own."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from gpujobs.results import Capacity, Check, Explanation, LogLine
     from gpujobs.states import State, Status
 
+__all__ = ["Client"]
+
 
 class Client(SubmitVerbs, RunningVerbs):
     """Submits workloads to targets and tells what becomes of them. Thread-safe; safe after fork.

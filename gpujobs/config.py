@@ -25,6 +25,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+__all__ = ["Config", "TargetTable", "config_error", "config_path", "state_dir"]
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 FILE_NAME = "gpujobs.toml"
 

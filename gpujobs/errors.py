@@ -27,10 +27,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gpujobs.refs import Ref
     from gpujobs.states import Status
+
+__all__ = [
+    "AuthError",
+    "BackendError",
+    "ConfigError",
+    "ConflictError",
+    "GpuJobsError",
+    "JobFailedError",
+    "MissingExtraError",
+    "NotFoundError",
+    "PreflightError",
+    "RejectedError",
+    "SpecError",
+    "SubmitManyError",
+    "UnavailableError",
+    "UnsupportedError",
+    "WaitTimeoutError",
+]
 
 
 class GpuJobsError(Exception):
@@ -48,11 +66,22 @@ class GpuJobsError(Exception):
         self.next_step = next_step
         self.key = key
 
+    def __reduce__(self) -> tuple[Callable[..., GpuJobsError], tuple[object, ...]]:
+        return _restore, (type(self), self.args, dict(self.__dict__))
+
     def __str__(self) -> str:
         parts = [self.message]
         if self.next_step:
             parts.append(self.next_step)
         return "\n".join(parts)
+
+
+def _restore(cls: type[GpuJobsError], args: tuple[object, ...], fields: dict[str, object]) -> GpuJobsError:
+    """An error as it was in another process, whatever its constructor takes."""
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
 
 
 class ConfigError(GpuJobsError, ValueError):

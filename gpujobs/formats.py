@@ -20,23 +20,56 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+__all__ = ["Format", "dumps", "from_data", "json_schema", "load", "loads", "read_native", "read_text", "spec_error"]
+
 Format = Literal["json", "yaml", "toml"]
 _ADAPTER: TypeAdapter[GpuJob | GpuService] = TypeAdapter(AnyWorkload)
 _SUFFIXES: dict[str, Format] = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
 
 
 def dumps(workload: GpuJob | GpuService, fmt: Format = "yaml") -> str:
-    """The text of a workload: the fields that differ from their defaults. Values of secrets are left out."""
+    """The text of a workload: the fields that differ from their defaults. Values of secrets are left out.
+
+    Raises:
+        SpecError: TOML cannot express a null in ``extra`` or ``security_context``.
+    """
     data = {"kind": workload.kind, **workload.model_dump(mode="json", exclude_defaults=True, exclude_none=True)}
     if fmt == "json":
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     if fmt == "toml":
-        import tomli_w  # noqa: PLC0415  # first use
+        return _toml(data)
+    return _yaml(data)
 
-        return tomli_w.dumps(data)
+
+def _yaml(data: dict[str, Any]) -> str:
     import yaml  # noqa: PLC0415  # first use
 
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    class Dumper(yaml.SafeDumper):
+        """Quotes what YAML 1.1 takes for a line break, which PyYAML itself does not read back as it was."""
+
+    def text(_: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        quoted = any(mark in value for mark in "\x85\u2028\u2029\ufeff")
+        return yaml.ScalarNode("tag:yaml.org,2002:str", value, style='"' if quoted else None)
+
+    Dumper.add_representer(str, text)
+    return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+
+
+def _toml(data: dict[str, Any]) -> str:
+    import tomli_w  # noqa: PLC0415  # first use
+
+    try:
+        return tomli_w.dumps(data)
+    except TypeError as e:
+        raise SpecError(
+            "TOML has no word for null, which extra or security_context holds.", next_step="Use YAML."
+        ) from e
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a workload file, for editors and other programs; short forms (``gpus: 1``) included."""
+    schema = TypeAdapter[GpuJob | GpuService](GpuJob | GpuService).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "gpujobs workload", **schema}
 
 
 def loads(text: str, fmt: Format = "yaml", *, source: str = "the text") -> GpuJob | GpuService:

@@ -10,6 +10,8 @@ from pydantic import model_validator
 from gpujobs._model import Count, Model, Text
 from gpujobs.units import Memory
 
+__all__ = ["Gpu", "Sharing"]
+
 Sharing = Literal["exclusive", "time-slice", "mig", "mps", "shard"]
 
 _MIG = re.compile(r"\d+g\.\d+gb(?:\+me(?:\.all)?|\.me|-me)?", re.ASCII)
@@ -28,6 +30,8 @@ class Gpu(Model):
             requires one that does. On time-sliced GPUs memory is not isolated.
         profile: The MIG profile, ``1g.10gb``; implies ``sharing="mig"``.
     """
+
+    _shorthand = ("integer", "string")
 
     count: Count = 1
     type: Text | None = None

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gpujobs.specs import GpuService
     from gpujobs.states import Status
 
+__all__ = ["Job", "RefLike", "Service", "bind"]
+
 RefLike: TypeAlias = Union[Ref, str, "Job"]
 """A ref, its text, or a Job or Service."""
 

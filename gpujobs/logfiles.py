@@ -6,12 +6,11 @@ that appear later, follows them by offset, and gives every line once. Nothing is
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from gpujobs.errors import RejectedError
+from gpujobs._logsource import CHUNK, LOCAL_FILES, Files, Piece, tail_offset
 from gpujobs.results import LogLine
 
 if TYPE_CHECKING:
@@ -20,10 +19,7 @@ if TYPE_CHECKING:
 
     from gpujobs.backend import LogQuery
 
-__all__ = ["LineSplitter", "LogFile", "LogTail", "read_logs", "tail_offset"]
-
-CHUNK = 256 * 1024
-"""Bytes read at once; many files take turns by it."""
+__all__ = ["Files", "LineSplitter", "LogFile", "LogTail", "Piece", "read_logs", "tail_offset"]
 
 LONGEST_LINE = 16 * 1024 * 1024
 """Bytes after which a line without an end is given in pieces, so that memory stays bounded."""
@@ -95,12 +91,13 @@ class LogFile:
 class LogTail:
     """A place in one growing file; every :meth:`read` gives what came since the last one.
 
-    The file is opened anew for each read: that holds no descriptor between two reads, and it makes NFS ask its server.
-    A file that shrank or was replaced gives one gap and is read from its start again.
+    It holds no descriptor between two reads. A file that shrank or was replaced gives one gap and is read from its
+    start again.
     """
 
-    def __init__(self, file: LogFile, offset: int = 0) -> None:
+    def __init__(self, file: LogFile, offset: int = 0, files: Files = LOCAL_FILES) -> None:
         self.file = file
+        self._files = files
         self.offset = offset
         self._splitter = LineSplitter()
         self._inode: int | None = None
@@ -109,19 +106,14 @@ class LogTail:
 
     def read(self, limit: int = CHUNK) -> list[LogLine]:
         """The complete lines of the next ``limit`` bytes; empty when nothing new is there."""
-        try:
-            fd = os.open(self.file.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        piece = self._files.read(self.file.path, self.offset, limit)
+        if piece is None:
             return self._vanished()
-        except OSError as e:
-            raise RejectedError(
-                f"The log file {self.file.path} cannot be read: {e.strerror}.", next_step="Check who may read it."
-            ) from e
-        try:
-            before = self._check(os.fstat(fd))
-            data = os.pread(fd, limit, self.offset)
-        finally:
-            os.close(fd)
+        before = self._check(piece)
+        data = piece.data
+        if before:  # it starts anew, so what was read at the old offset is not what comes next
+            again = self._files.read(self.file.path, 0, limit)
+            data = again.data if again else b""
         self.offset += len(data)
         self.moved = bool(data or before)
         if not data and self._splitter.held_return:  # noqa: SIM108  # two lines read better than one long one
@@ -135,12 +127,12 @@ class LogTail:
         """The unfinished last line, once nothing more can come."""
         return self._lines(self._splitter.flush())
 
-    def _check(self, stat: os.stat_result) -> list[LogLine]:
-        replaced = self._inode is not None and stat.st_ino != self._inode
-        self._inode = stat.st_ino
-        if not replaced and stat.st_size >= self.offset:
+    def _check(self, piece: Piece) -> list[LogLine]:
+        replaced = self._inode is not None and piece.inode != self._inode
+        self._inode = piece.inode
+        if not replaced and piece.size >= self.offset:
             return []
-        what = "was replaced" if replaced else f"was cut from {self.offset} to {stat.st_size} bytes"
+        what = "was replaced" if replaced else f"was cut from {self.offset} to {piece.size} bytes"
         self.offset = 0
         return [*self.finish(), self._gap(f"The log file {self.file.path} {what}; lines may be missing here.")]
 
@@ -193,51 +185,12 @@ def _shared(file: LogFile) -> list[tuple[str, object]]:
     ]
 
 
-def tail_offset(path: Path, lines: int) -> tuple[int, int]:
-    """(offset at which the last ``lines`` lines start, how many lines there are from it on).
-
-    Reads backwards, only as much as is needed. An unfinished last line counts as one. No file: (0, 0).
-    """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return 0, 0
-    try:
-        end = os.fstat(fd).st_size
-        return (end, 0) if lines <= 0 else _tail_of(fd, end, lines)
-    finally:
-        os.close(fd)
-
-
-def _tail_of(fd: int, end: int, wanted: int) -> tuple[int, int]:
-    size = CHUNK
-    while True:
-        start = max(0, end - size)
-        whole = _pread_all(fd, start, end - start).splitlines(keepends=True)
-        # The first piece may be the end of a longer line, so one more than wanted is needed.
-        if len(whole) > wanted or start == 0:
-            break
-        size *= 2
-    last = whole[-wanted:]
-    return end - sum(map(len, last)), len(last)
-
-
-def _pread_all(fd: int, start: int, size: int) -> bytes:
-    parts: list[bytes] = []
-    while size > 0:
-        part = os.pread(fd, size, start)
-        if not part:
-            break
-        parts.append(part)
-        start, size = start + len(part), size - len(part)
-    return b"".join(parts)
-
-
 def read_logs(
     find: Callable[[], Iterable[LogFile]],
     query: LogQuery,
     *,
     sleep: Callable[[float], None] = time.sleep,
+    files: Files = LOCAL_FILES,
 ) -> Iterator[LogLine]:
     """Every line that ``query`` asks for, from all the files that ``find`` gives now and, when following, later.
 
@@ -245,19 +198,19 @@ def read_logs(
     turn, until ``query.ended()``; what is then left is drained, unfinished lines included.
     """
     tails: dict[Path, LogTail] = {}
-    _adopt(tails, find(), query, tail=query.tail)
+    _adopt(tails, find(), query, files, tail=query.tail)
     while query.follow and not query.stop():
         started = time.perf_counter()
         progress = False
         for reader in list(tails.values()):
             yield from reader.read()
             progress = progress or reader.moved
-        _adopt(tails, find(), query)
+        _adopt(tails, find(), query, files)
         if progress:
             continue
         # Asked before the last look, so that what was written before the end is read after it.
         if query.ended():
-            _adopt(tails, find(), query)
+            _adopt(tails, find(), query, files)
             break
         spent = time.perf_counter() - started
         sleep(min(max(POLL, spent * _WORK_SHARE), _SLOWEST_POLL))
@@ -273,16 +226,18 @@ def _drain(reader: LogTail, query: LogQuery) -> Iterator[LogLine]:
     yield from reader.finish()
 
 
-def _adopt(tails: dict[Path, LogTail], files: Iterable[LogFile], query: LogQuery, *, tail: int | None = None) -> None:
+def _adopt(
+    tails: dict[Path, LogTail], found: Iterable[LogFile], query: LogQuery, files: Files, *, tail: int | None = None
+) -> None:
     """Take up the files that are not read yet; with ``tail``, from where the last lines of each replica start."""
-    new = [f for f in files if f.path not in tails]
+    new = [f for f in found if f.path not in tails]
     wanted = [f for f in new if query.replica in {None, f.replica} and query.attempt in {None, f.attempt}]
     wanted.sort(key=lambda f: (f.replica, f.attempt, f.stream or ""))
     offsets: dict[Path, int] = {}
     left: dict[tuple[int, str | None], int] = {}
     for file in reversed(wanted) if tail is not None else ():
         owner = (file.replica, file.stream)
-        offsets[file.path], found = tail_offset(file.path, left.get(owner, tail or 0))
-        left[owner] = left.get(owner, tail or 0) - found
+        offsets[file.path], count = files.tail(file.path, left.get(owner, tail or 0))
+        left[owner] = left.get(owner, tail or 0) - count
     for file in wanted:
-        tails[file.path] = LogTail(file, offsets.get(file.path, 0))
+        tails[file.path] = LogTail(file, offsets.get(file.path, 0), files)

@@ -13,6 +13,8 @@ from gpujobs.errors import SpecError
 from gpujobs.refs import Ref
 from gpujobs.units import Duration, Memory
 
+__all__ = ["After", "Port", "Probe", "Rollout", "Secret", "Toleration", "Volume"]
+
 
 class Secret(Model):
     """A value that the workload sees in its environment and nobody sees anywhere else.
@@ -26,6 +28,8 @@ class Secret(Model):
         env: The variable of the submitting environment that holds the value.
         file: A file on the submitting machine that holds the value; one final newline is dropped.
     """
+
+    _shorthand = ("string",)
 
     name: EnvName
     env: Text | None = None
@@ -101,6 +105,8 @@ class Volume(Model):
         sub_path: A directory inside the source.
     """
 
+    _shorthand = ("string",)
+
     path: Text
     host: Text | None = None
     claim: Text | None = None
@@ -167,6 +173,8 @@ class Port(Model):
         node_port: A fixed port on every node (Kubernetes NodePort, 30000 to 32767 by default).
     """
 
+    _shorthand = ("integer", "string")
+
     port: int = _PORT
     target_port: int | None = Field(default=None, ge=1, le=65535)
     node_port: int | None = Field(default=None, ge=1, le=65535)
@@ -195,6 +203,8 @@ class Probe(Model):
         tcp: Only open a connection to ``port``.
         exec: A command run inside the copy; exit 0 is well.
     """
+
+    _shorthand = ("string",)
 
     path: Text | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
@@ -225,6 +235,8 @@ class Probe(Model):
 
 class After(Model):
     """An upstream job: ``ok`` waits for its success, ``any`` for its end."""
+
+    _shorthand = ("string",)
 
     ref: Text
     when: Literal["ok", "any"] = "ok"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+__all__ = ["Cause", "Reason"]
+
 
 class Reason(str, Enum):
     """Why a workload is in its state. Closed: a backend maps every vendor word to one of these."""

@@ -8,8 +8,11 @@ from typing import Literal
 
 from gpujobs.errors import SpecError
 
+__all__ = ["Ref"]
+
 _REF = re.compile(
-    r"(?P<backend>[a-z][a-z0-9_-]*)://(?P<target>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<id>[^\s/][^\s]*)", re.ASCII
+    r"(?P<backend>[a-z][a-z0-9_-]*)://(?P<target>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<id>[^\s/\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*)",
+    re.ASCII,
 )
 _WITH_NAMESPACE = 3
 

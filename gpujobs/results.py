@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from gpujobs.reasons import Cause
     from gpujobs.refs import Ref
-    from gpujobs.states import State
+    from gpujobs.states import State, Status
+
+__all__ = ["Capacity", "Check", "Event", "ExecResult", "Explanation", "GpuCapacity", "LogLine", "ReplicaStatus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,17 @@ class Capacity:
         return sum(g.free for g in self.gpus if g.available)
 
 
+_PLAIN = {
+    "PENDING": "It waits to be started.",
+    "RUNNING": "It is running.",
+    "SUSPENDED": "It is suspended.",
+    "SUCCEEDED": "It ended well.",
+    "FAILED": "It failed.",
+    "CANCELLED": "It was cancelled.",
+    "UNKNOWN": "Its state cannot be asked for at the moment.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a workload waits or failed: ``str()`` is the sentence."""
@@ -134,6 +148,13 @@ class Explanation:
     next: str = ""
     details: tuple[str, ...] = ()
     """Numbers and evidence, one sentence each: GPUs free by node, jobs ahead, the last log lines."""
+
+    @classmethod
+    def of(cls, status: Status, details: Sequence[str] = ()) -> Explanation:
+        """What the status alone tells, with a backend's own details."""
+        cause = status.reason
+        summary = cause.message if cause else _PLAIN.get(status.state.value, f"It is {status.state}.")
+        return cls(status.ref, status.state, summary, cause.next if cause else "", tuple(details))
 
     def __str__(self) -> str:
         return f"{self.summary} {self.next}".strip()

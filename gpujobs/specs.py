@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from gpujobs._model import Amount, Count, EnvName, Model, NonNegative, Text, Words
 from gpujobs.errors import SpecError
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from gpujobs._fields import JobFields, ServiceFields
+
+__all__ = ["AnyWorkload", "FileContent", "GpuJob", "GpuService", "Gpus", "Workload"]
 
 
 _W = TypeVar("_W", bound="Workload")
@@ -78,6 +80,9 @@ _GRACE = timedelta(seconds=30)
 class Workload(Model):
     """What jobs and services share. ``gpus``, ``cpus`` and ``memory`` are per node (on Kubernetes: per pod)."""
 
+    # Nobody makes one of these itself, so its own validator, which costs start-up time, is not built.
+    model_config = ConfigDict(defer_build=True)
+
     name: Text | None = Field(default=None, min_length=1, max_length=1000)
     command: Words = ()
     args: Words = ()
@@ -116,7 +121,7 @@ class Workload(Model):
 
     time_limit: Duration | None = None
     start_timeout: Duration | None = None
-    grace: Duration = _GRACE
+    grace: Duration = Field(default=_GRACE, json_schema_extra={"default": "30s"})
     output: Text | None = None
     error: Text | None = None
     extra: dict[str, Any] = Field(default_factory=dict)
@@ -193,6 +198,8 @@ class GpuJob(Workload):
 
         def __init__(self, *, command: Sequence[str] | str = (), **fields: Unpack[JobFields]) -> None: ...
 
+    model_config = ConfigDict(defer_build=False)
+
     kind: Literal["job"] = "job"
     nodes: Count = 1
     tasks_per_node: Count = 1
@@ -242,6 +249,8 @@ class GpuService(Workload):
     if TYPE_CHECKING:
 
         def __init__(self, *, command: Sequence[str] | str = (), **fields: Unpack[ServiceFields]) -> None: ...
+
+    model_config = ConfigDict(defer_build=False)
 
     kind: Literal["service"] = "service"
     replicas: NonNegative = 1

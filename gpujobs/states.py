@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from gpujobs.reasons import Cause
     from gpujobs.refs import Ref
 
+__all__ = ["Native", "Replicas", "State", "Status", "from_epoch", "rfc3339"]
+
 
 class State(str, Enum):
     """Where a workload stands. Only SUCCEEDED, FAILED, CANCELLED and LOST are final."""

@@ -18,6 +18,22 @@ if TYPE_CHECKING:
     from gpujobs.specs import GpuJob, GpuService
     from gpujobs.states import Status
 
+__all__ = [
+    "SupportsCapacity",
+    "SupportsCheck",
+    "SupportsDelete",
+    "SupportsEvents",
+    "SupportsExec",
+    "SupportsExplain",
+    "SupportsForward",
+    "SupportsImport",
+    "SupportsLogin",
+    "SupportsPreflight",
+    "SupportsReplicas",
+    "SupportsScale",
+    "SupportsWatch",
+]
+
 
 @runtime_checkable
 class SupportsPreflight(Protocol):

@@ -48,6 +48,7 @@ class MachineFacts(Model):
     """A machine as it was found.
 
     Attributes:
+        init_cgroup: The control group (version 2) of the first process, below which later Slurms put everything.
         address: The IPv4 address its own name resolves to, or "".
         clock_offset_s: How far its clock is ahead of ours.
         driver: The version of the NVIDIA driver, or "".
@@ -69,6 +70,7 @@ class MachineFacts(Model):
     disk_free_mib: int
     address: str
     clock_offset_s: float
+    init_cgroup: str = "/"
     driver: str = ""
     driver_trouble: str = ""
     nvidia_cards: int = 0
@@ -95,6 +97,7 @@ PROBES: Mapping[str, Argv] = {
         "sh", "-c",
         "cd /sys/fs/cgroup && stat -f -c %T . && [ -w . ] && echo writable; [ ! -d unified ] || echo unified",
     ),
+    "init_cgroup": ("sed", "-n", "s/^0:://p", "/proc/1/cgroup"),
     "lscpu": ("lscpu", "-p=CPU,CORE,SOCKET"),
     "meminfo": ("cat", "/proc/meminfo"),
     "disk": ("df", "-Pk", "/var"),
@@ -148,6 +151,7 @@ def parse(answers: Mapping[str, Completed], *, now: float) -> MachineFacts:
         disk_free_mib=parse_df(text["disk"]),
         address=parse_address(text["resolved"]),
         clock_offset_s=round(float(text["date"].strip() or now) - now, 1),
+        init_cgroup=parse_init_cgroup(text["init_cgroup"]),
         driver=driver,
         driver_trouble="" if answers["nvidia_smi"].ok else answers["nvidia_smi"].last_line,
         nvidia_cards=parse_pci(text["pci"]),
@@ -176,6 +180,12 @@ def parse_cgroups(text: str) -> Cgroups:
     if words[0] != "tmpfs":
         return "none"
     return "hybrid" if "unified" in words else "v1"
+
+
+# /init.scope        /        /process_api
+def parse_init_cgroup(text: str) -> str:
+    """Where the first process is; systemd's own scope stands for the top."""
+    return text.strip().removesuffix("/init.scope") or "/"
 
 
 # # CPU,Core,Socket

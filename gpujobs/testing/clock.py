@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+__all__ = ["ManualClock"]
+
 
 class ManualClock:
     """Time for tests: ``sleep`` returns at once and moves it on. Thread-safe."""

@@ -19,6 +19,8 @@ from gpujobs.testing._ends import EndsContract
 from gpujobs.testing._fieldwise import FieldsContract
 from gpujobs.testing._verbs import VerbsContract
 
+__all__ = ["BackendContract", "CoreContract"]
+
 
 class CoreContract(EndsContract, VerbsContract):
     """Ends, logs, keys and verbs: what even an in-memory backend keeps."""

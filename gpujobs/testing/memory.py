@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from gpujobs._model import Model
 from gpujobs.backend import JobQuery, LogQuery, Runtime, Submission, Submitted, Target, split_exit
-from gpujobs.errors import ConflictError, NotFoundError, PreflightError, RejectedError, UnsupportedError
+from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError, PreflightError, RejectedError, UnsupportedError
 from gpujobs.reasons import Cause, Reason
 from gpujobs.refs import Ref
 from gpujobs.results import Capacity, GpuCapacity, LogLine
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from gpujobs.backend import Clock
-    from gpujobs.errors import GpuJobsError
     from gpujobs.specs import GpuJob, GpuService
+
+__all__ = ["MemoryBackend", "MemoryOptions", "Outcome"]
 
 
 class MemoryOptions(Model):
@@ -189,7 +190,7 @@ class MemoryBackend:
                 self._refuse(item.spec)
                 for secret in item.spec.secrets:
                     secret.reveal()
-            except UnsupportedError as e:
+            except GpuJobsError as e:
                 return e
             ref = Ref(self.name, self._target.name, str(self._store.next_id))
             self._store.next_id += 1

@@ -30,11 +30,12 @@ MUTATIONS: tuple[tuple[str, str, str], ...] = (
     ("steps/packages.py", '{"installed"} if configured_only', '{"installed", "unpacked"} if configured_only'),
     ("steps/packages.py", 'verb = "purge" if data["purge"] else "remove"', 'verb = "purge"'),  # foreign files go too
     ("steps/packages.py", "        if not foreign:\n            return going\n", "        return going\n"),
-    ("steps/service.py", 'bool(entry.data["read"] != self._digest(machine.shell))', "False"),  # never started anew
+    ("steps/service.py", 'bool(entry.data["read"] != self._digest(machine))', "False"),  # never started anew
     ("steps/service.py", '= "$2" ] && echo', '!= "" ] && echo'),  # any process with that pid will do
     ("slurm/conf.py", '"ConstrainDevices=yes", ', ""),  # no isolation
     ("slurm/conf.py", "CR_Core_Memory", "CR_Core"),  # memory is not handed out
     ("slurm/preflight.py", "if not wish.adopt:", "if wish.adopt:"),  # a foreign configuration is overwritten
+    ("slurm/verify.py", "ran and not seen", "not seen"),  # a job that never ran proves isolation
     ("slurm/verify.py", 'line.startswith("GPU 0:")', '"GPU" in line or True'),  # exit code 0 is believed
     ("slurm/daemons.py", "cgroup.procs\nexec slurmd", "cgroup.procs\nslurmd -c"),
     ("slurm/steps.py", 'contents="keep"', 'contents="remove"'),

@@ -26,6 +26,7 @@ def answers(**changes: str | int) -> dict[str, Completed]:
         "user": "0\n",
         "init": "systemd\n",
         "cgroup_fs": "cgroup2fs\nwritable\n",
+        "init_cgroup": "/init.scope\n",
         "lscpu": "# CPU,Core,Socket\n0,0,0\n1,1,0\n2,0,0\n3,1,0\n",
         "meminfo": "MemTotal:       24683656 kB\nMemFree:        1 kB\n",
         "disk": "Filesystem 1024-blocks Used Available Capacity Mounted\n/dev/vda 264212084 22831936 72669328 24% /\n",
@@ -111,6 +112,14 @@ def test_a_gpu_without_memory_of_its_own_is_unified(memory: str) -> None:
 
     assert found.gpus[0].memory_mib is None
     assert found.unified_memory
+
+
+@pytest.mark.parametrize(
+    ("text", "group"), [("/init.scope\n", "/"), ("/\n", "/"), ("/process_api\n", "/process_api"), ("", "/")]
+)
+def test_the_group_of_the_first_process_is_read(text: str, group: str) -> None:
+    """Version 1 alone has none."""
+    assert facts.parse_init_cgroup(text) == group
 
 
 def test_an_nvidia_smi_without_gpus_lists_none() -> None:

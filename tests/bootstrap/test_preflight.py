@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gpujobs.bootstrap import RefusedError
 from gpujobs.bootstrap.slurm import SlurmWish, with_node, without_node
-from gpujobs.bootstrap.slurm.conf import device_range, short_name
+from gpujobs.bootstrap.slurm.conf import containment, device_range, short_name
 from gpujobs.bootstrap.slurm.preflight import refuse, warnings
 from tests.bootstrap.test_plans import machine
 
@@ -138,6 +138,22 @@ def test_a_wish_that_slurm_conf_could_not_hold_is_refused(wish: dict[str, Any]) 
     """No value may carry a line, a list or an option of its own, or lie where it would be deleted."""
     with pytest.raises(ValidationError):
         SlurmWish.model_validate(wish)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "kind"),
+    [
+        ("debian13-bare", {}, "v2"),
+        ("debian13-bare", {"m_init_cgroup": "/process_api"}, "none"),
+        ("debian13", {"m_init_cgroup": "/process_api"}, "v2"),
+        ("debian13-bare", {"m_init_cgroup": "/process_api", "version": "22.05.8"}, "v2"),
+        ("debian12-bare", {"m_init_cgroup": "/process_api"}, "v1"),
+        ("ubuntu2204", {}, "none"),
+    ],
+)
+def test_what_can_confine_jobs(name: str, changes: dict[str, Any], kind: str) -> None:
+    """Version, systemd and the place of the first process decide."""
+    assert containment(changed(name, **changes)) == kind
 
 
 def test_nodes_come_and_go() -> None:

@@ -75,10 +75,19 @@ def test_one_that_never_answers_is_an_error(scripted: ScriptedShell, scripted_ma
     """The error says where to read why."""
     scripted.answer("ask it", 1)
 
-    with pytest.raises(BootstrapError, match="does not answer after 2 s") as caught:
+    with pytest.raises(BootstrapError, match="app on there was started, and it does not answer after 2 s") as caught:
         unit(ready=("ask", "it"), ready_s=2).apply(scripted_machine)
 
     assert "journalctl -u app" in caught.value.next_step
+
+
+def test_one_that_ends_at_once_is_quoted(scripted: ScriptedShell, scripted_machine: Machine) -> None:
+    """Without systemd its exit code is known, and the last line of its log is the reason."""
+    scripted.answer("appd", 1)
+    scripted.answer("tail -n 1 /var/log/appd", "fatal: no device\n")
+
+    with pytest.raises(BootstrapError, match="`appd` exited 1: fatal: no device"):
+        unit(systemd=False, log="/var/log/appd").apply(scripted_machine)
 
 
 @pytest.fixture

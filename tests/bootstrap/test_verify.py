@@ -41,8 +41,10 @@ def test_an_nvidia_smi_that_exits_well_proves_nothing() -> None:
     assert not gpu_check("c1", "No devices were found\n").ok
     assert not gpu_check("c1", "").ok
     assert not gpu_check("c1", "warning: see GPU 0: later\n").ok
-    assert isolation_check("c1", "No devices were found\n").ok
-    assert not isolation_check("c1", GPU).ok
+    assert isolation_check("c1", "No devices were found\ngpujobs-verify-ran\n").ok
+    assert not isolation_check("c1", "No devices were found\n").ok
+    assert not isolation_check("c1", "job 2 did not end in 90 s: PENDING").ok
+    assert not isolation_check("c1", GPU + "gpujobs-verify-ran\n").ok
 
 
 def test_job_ids_are_read() -> None:
@@ -65,7 +67,7 @@ def healthy(scripted: ScriptedShell) -> ScriptedShell:
     scripted.answer("sinfo", "gpu01 idle\n")
     scripted.answer("sbatch", "1\n", "2\n")
     scripted.answer("cat /var/spool/slurm/d/gpujobs-verify-1.out", GPU)
-    scripted.answer("cat /var/spool/slurm/d/gpujobs-verify-2.out", "No devices were found\n")
+    scripted.answer("cat /var/spool/slurm/d/gpujobs-verify-2.out", "No devices were found\ngpujobs-verify-ran\n")
     return scripted
 
 
@@ -102,6 +104,16 @@ def test_without_slurmctld_nothing_more_is_asked(healthy: ScriptedShell, machine
     checks = run(healthy, machine)
 
     assert [(check.title, check.ok) for check in checks][-1] == ("slurmctld answers", False)
+    assert not any(line.startswith("sbatch") for line in healthy.ran)
+
+
+def test_a_node_that_is_not_ready_gets_no_job(healthy: ScriptedShell, machine: Machine) -> None:
+    """It would wait for the whole time limit and prove nothing."""
+    healthy.answer("sinfo", "gpu01 unknown*\n")
+
+    checks = run(healthy, machine)
+
+    assert (checks[-1].title, checks[-1].ok) == ("Every node is ready for jobs", False)
     assert not any(line.startswith("sbatch") for line in healthy.ran)
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpujobs._logsource import CHUNK
 from gpujobs.backend import LogQuery
-from gpujobs.logfiles import CHUNK, LineSplitter, LogFile, LogTail, read_logs, tail_offset
+from gpujobs.logfiles import LineSplitter, LogFile, LogTail, read_logs, tail_offset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -28,9 +28,12 @@ def containment(facts: SlurmFacts) -> Containment:
     if found in {"v1", "hybrid"}:
         return "v1"
     # 21.08 knows version 1 only. https://slurm.schedmd.com/cgroup_v2.html
-    if found == "v2" and facts.release >= (22, 5):
-        return "v2"
-    return "none"
+    if found != "v2" or facts.release < (22, 5):
+        return "none"
+    # Without systemd a Slurm newer than 22.05 needs a group below that of the first process, and the kernel hands
+    # controllers down only from groups without processes: seen in a container whose first process was not at the top.
+    stuck = not facts.machine.systemd and facts.machine.init_cgroup != "/" and facts.release > (22, 5)
+    return "none" if stuck else "v2"
 
 
 def gpu_type(wish: SlurmWish, facts: SlurmFacts) -> str:
@@ -171,8 +174,7 @@ def cgroup_conf(facts: SlurmFacts) -> str:
     """cgroup.conf for one machine, for its version of Slurm and its control groups."""
     kind = containment(facts)
     if kind == "none":
-        # Before 23.11 there is no such word, and the plug-ins that would need control groups are not loaded.
-        return _HEAD + ("CgroupPlugin=disabled\n" if facts.release >= (23, 11) else "")
+        return _HEAD + _without_cgroups(facts)
     lines = ["ConstrainCores=yes", "ConstrainDevices=yes", "ConstrainRAMSpace=yes"]
     if facts.release >= (22, 5):
         # Named, not detected: detection refuses a version 1 with an empty version 2 beside it ("hybrid").
@@ -180,6 +182,14 @@ def cgroup_conf(facts: SlurmFacts) -> str:
     if kind == "v2" and not facts.machine.systemd:
         lines.append("IgnoreSystemd=yes")
     return _HEAD + "\n".join(lines) + "\n"
+
+
+def _without_cgroups(facts: SlurmFacts) -> str:
+    """The plug-in to load where none of its parts is used: slurmd wants one for control groups in any case."""
+    if facts.release >= (24, 5):
+        return "CgroupPlugin=disabled\n"
+    # 23.11 knows no such word, and version 2 ends slurmd where it cannot make a group; version 1 only loads.
+    return "CgroupPlugin=cgroup/v1\n" if facts.release >= (22, 5) else ""
 
 
 def slurmdbd_conf(controller: SlurmFacts) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _READY = {"idle", "mixed", "allocated", "completing"}
 _JOB_S = 90
+_RAN = "gpujobs-verify-ran"
 _LOGS = "tail -n 12 /var/log/slurm/slurmctld.log /var/log/slurm/slurmd.log /var/log/munge/munged.log 2>/dev/null"
 # A directory that only root may write: a name below /tmp could be anybody's link.
 _OUTPUT = f"{NODE_STATE}/gpujobs-verify-%j.out"
@@ -43,9 +44,12 @@ def verify(
     yield _with_logs(answers, controller)
     if not answers.ok:
         return
-    yield _with_logs(_nodes_check(controller, sleep), controller)
+    nodes = _nodes_check(controller, sleep)
+    yield _with_logs(nodes, controller)
     last_job = ""
     for name in wish.workers:
+        if not nodes.ok and not nodes_ready(_states_of(controller, cluster[name].machine.hostname)):
+            continue  # a job for it would wait, and say nothing new
         node = _Node(cluster[name], machines[name].shell, controller)
         checks, last_job = node.checks()
         yield from checks
@@ -64,6 +68,10 @@ def _nodes_check(controller: Shell, sleep: Callable[[float], None]) -> Check:
         sleep(0.5)  # a node that has just finished a job, or come up, needs a moment
     shown = ", ".join(sorted(set(listed.splitlines())))
     return Check("Every node is ready for jobs", nodes_ready(listed), shown or "sinfo lists no node")
+
+
+def _states_of(controller: Shell, node: str) -> str:
+    return controller.run(("sinfo", "-h", "-N", "-n", node, "-o", "%N %T")).text
 
 
 # c1 idle
@@ -92,7 +100,7 @@ class _Node:
         seen, job = self._job("nvidia-smi -L", ("--gres=gpu:1",))
         checks = [_with_logs(gpu_check(self._name, seen), self._controller, self._shell)]
         if containment(self._facts) != "none":
-            unseen, job = self._job("nvidia-smi -L", ())
+            unseen, job = self._job(f"nvidia-smi -L; echo {_RAN}", ())
             checks.append(_with_logs(isolation_check(self._name, unseen), self._controller, self._shell))
         return checks, job
 
@@ -132,7 +140,9 @@ def gpu_check(node: str, said: str) -> Check:
 def isolation_check(node: str, said: str) -> Check:
     """Whether a job that asked for no GPU got none."""
     seen = [line for line in said.splitlines() if line.startswith("GPU ")]
-    return Check(f"A job on {node} without a GPU sees none", not seen, seen[0] if seen else _first_line(said))
+    # A job that did not run has seen no GPU either, and that proves nothing.
+    ran = _RAN in said.splitlines()
+    return Check(f"A job on {node} without a GPU sees none", ran and not seen, seen[0] if seen else _first_line(said))
 
 
 def _first_line(text: str) -> str:

@@ -115,7 +115,9 @@ class Service:
         else:
             checked(shell, ("sh", "-c", _STOP, "stop", self.pid_file, self.program, str(_STOP_S)))
             for argv in self.start:
-                checked(shell, argv)
+                started = shell.run(argv)
+                if not started.ok:
+                    raise self._not_up(shell, f"`{argv[0]}` exited {started.exit_code}", started.last_line)
         self._wait(shell)
         machine.journal.update(self.key, read=read)
 
@@ -141,14 +143,16 @@ class Service:
         waited = 0.0
         while not self._running(shell) or (self.ready and not shell.run(self.ready, timeout_s=10).ok):
             if waited >= self.ready_s:
-                last = shell.run(("tail", "-n", "1", self.log)).text.strip() if self.log else ""
-                raise BootstrapError(
-                    f"{self.name} on {self.host} was started and does not answer after {self.ready_s:g} s"
-                    + (f": {last}" if last else "."),
-                    next_step=f"Read its log on {self.host}: {_log_command(self)}",
-                )
+                raise self._not_up(shell, f"it does not answer after {self.ready_s:g} s")
             self.sleep(0.25)
             waited += 0.25
+
+    def _not_up(self, shell: Shell, how: str, said: str = "") -> BootstrapError:
+        last = said or (shell.run(("tail", "-n", "1", self.log)).text.strip() if self.log else "")
+        return BootstrapError(
+            f"{self.name} on {self.host} was started, and {how}" + (f": {last}" if last else "."),
+            next_step=f"Read its log on {self.host}: {_log_command(self)}",
+        )
 
     @staticmethod
     def undo(machine: Machine, data: Mapping[str, Any]) -> Undone:

@@ -126,3 +126,17 @@ def test_the_doctor_finds_and_mends(bed: Bed, boot: Callable[..., Box]) -> None:
     assert drained.exit_code == 1
     assert "c1 is drained by root" in drained.out
     assert "new fan" in drained.out
+
+
+def test_a_machine_without_control_groups_still_runs_jobs(bed: Bed, boot: Callable[..., Box]) -> None:
+    """As in a container that may not make any: it is said, and nobody claims that GPUs are kept apart."""
+    box = boot("c1", suite="noble", gpus=1)
+    box.sh("mount -t tmpfs -o ro tmpfs /sys/fs/cgroup")
+
+    applied = bed.bootstrap(*APPLY)
+    proved = bed.bootstrap("slurm", "verify", *HOST, "--json")
+
+    assert applied.exit_code == 0, applied.err
+    assert "a job can use GPUs, memory and cores that it was not given" in applied.err
+    assert proved.exit_code == 0, proved.out
+    assert [check["title"] for check in json.loads(proved.out)["checks"]][-1] == "A job on c1 got the GPU it asked for"

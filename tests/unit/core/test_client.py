@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from datetime import timedelta
@@ -20,7 +19,6 @@ from gpujobs import (
     GpuService,
     NotFoundError,
     PreflightError,
-    Ref,
     Secret,
     SpecError,
     State,
@@ -31,60 +29,19 @@ from gpujobs import (
 )
 from gpujobs._poll import LONGEST_S
 from gpujobs._retry import ATTEMPTS
-from gpujobs.aio import AsyncClient
-from gpujobs.testing import MemoryBackend, Outcome
+from gpujobs.testing import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from gpujobs import Job
     from gpujobs.backend import Submission, Submitted
     from gpujobs.states import Status
 
+    from .conftest import Flaky
+
 JOB = GpuJob(command=["train"])
-
-
-class Flaky(MemoryBackend):
-    """A memory backend whose line to the system can be cut, before or after the system took something."""
-
-    cut_before = 0
-    cut_after = 0
-    down = False
-    submissions = 0
-    questions = 0
-
-    def submit(self, items: Sequence[Submission], /) -> list[Submitted]:
-        """Count; lose the request, or lose the reply."""
-        self.submissions += 1
-        if self.cut_before:
-            self.cut_before -= 1
-            return [UnavailableError("The line was cut.") for _ in items]
-        results = super().submit(items)
-        if self.cut_after:
-            self.cut_after -= 1
-            return [UnavailableError("The reply was lost.") for _ in items]
-        return results
-
-    def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
-        """Count; refuse while down."""
-        self.questions += 1
-        if self.down:
-            raise UnavailableError("Nobody answers.", next_step="Wait.")
-        return super().statuses(refs)
-
-
-@pytest.fixture
-def backend() -> Flaky:
-    """Jobs of five seconds that write one line."""
-    backend = Flaky.create(outcome=lambda _: Outcome(output=b"hello\n", seconds=5))
-    assert isinstance(backend, Flaky)
-    return backend
-
-
-@pytest.fixture
-def client(backend: Flaky, tmp_path: Path) -> Client:
-    """A client of that backend alone."""
-    return Client(Config(), backends={"memory": backend}, clock=backend.clock, state_dir=tmp_path)
 
 
 def test_a_command_with_fields_is_a_job(client: Client) -> None:
@@ -223,7 +180,11 @@ def test_threads_share_one_poller(client: Client, backend: Flaky) -> None:
     jobs = client.submit_many([JOB] * 20)
     backend.questions = 0
     ended: list[Status] = []
-    threads = [threading.Thread(target=lambda j=job: ended.append(j.wait())) for job in jobs]
+
+    def wait(job: Job) -> None:
+        ended.append(job.wait())
+
+    threads = [threading.Thread(target=wait, args=(job,)) for job in jobs]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -327,15 +288,9 @@ def test_target_defaults_fill_what_a_workload_leaves_open(backend: Flaky, tmp_pa
     assert client.submit(JOB.replace(env={"A": "1", "B": "2"}, name="fallback"), idempotency_key="k") == job
 
 
-def test_everything_can_be_awaited(client: Client) -> None:
-    """The awaitable skin gives what the client gives."""
+def test_every_refusal_of_a_bulk_call_is_told(client: Client) -> None:
+    """The first error is raised and names the others too."""
+    with pytest.raises(NotFoundError) as caught:
+        client.cancel([f"memory://memory/{n}" for n in (7, 8, 9)])
 
-    async def main() -> tuple[Status, list[str]]:
-        async with AsyncClient(client) as aio:
-            job = await aio.submit(JOB)
-            lines = [line.text async for line in aio.logs(job, follow=True)]
-            return await aio.wait(job), lines
-
-    status, lines = asyncio.run(main())
-    assert status.succeeded
-    assert lines == ["hello"]
+    assert all(f"memory://memory/{n}" in str(caught.value) for n in (7, 8, 9))

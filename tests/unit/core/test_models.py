@@ -63,6 +63,15 @@ def test_a_workload_survives_every_format(workload: GpuJob | GpuService, fmt: fo
     assert formats.loads(formats.dumps(workload, fmt), fmt) == workload
 
 
+@pytest.mark.parametrize(
+    "text", ["\x85", "a\u2028b", "\u2029", "\ufeff", " ", "a\n\n b\n", "null", "1e3", "\t", "- a: b"]
+)
+def test_text_that_yaml_has_views_on_is_only_text(text: str) -> None:
+    """Line breaks of Unicode, white space, and what looks like another type."""
+    job = GpuJob(command=[text], name=text, env={"A": text}, labels={text: text}, files={"f": text})
+    assert formats.loads(formats.dumps(job)) == job
+
+
 @settings(max_examples=30, deadline=None)
 @given(JOBS)
 def test_a_dumped_model_validates_to_itself(job: GpuJob) -> None:

@@ -1,0 +1,227 @@
+"""Following the logs of all pods at once: a thread per log, up to a limit; beyond it logs are read in turns.
+
+A connection that ends says nothing about the log: the kubelet, the API server and idle links end connections too. So a
+reader goes on from its cursor until Kubernetes says that the container has ended, and then reads what is left.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from gpujobs.errors import GpuJobsError
+from gpujobs_kubernetes._api import PODS, hang_up, path
+from gpujobs_kubernetes._loglines import Cursor, Source
+from gpujobs_kubernetes._logs import CHUNK, READ_S, is_gone, question, snapshot, unreadable
+from gpujobs_kubernetes._sources import begun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gpujobs.backend import Clock, LogQuery
+    from gpujobs.results import LogLine
+    from gpujobs_kubernetes._api import Api
+    from gpujobs_kubernetes._views import PodView
+
+MOST_STREAMS = 64
+_BATCHES = 64
+_TICK_S = 0.1
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 2.0
+_LAST_PATIENCE_S = 10.0
+"""How long a log may be out of reach after the workload has ended, before the rest of it is given up as a gap."""
+
+
+@dataclass(eq=False, slots=True)
+class _Reader:
+    """One log that is being followed."""
+
+    cursor: Cursor
+    pod: PodView
+    done: bool = False
+    streaming: bool = False
+    response: Any = None
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+class Follower:
+    """Merges what many logs give, as it comes."""
+
+    def __init__(
+        self, api: Api, clock: Clock, query: LogQuery, look: Callable[[bool], list[tuple[Source, PodView]]]
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._query = query
+        self._look = look
+        self._readers: dict[tuple[str, int], _Reader] = {}
+        self._batches: queue.Queue[tuple[_Reader, Sequence[LogLine]]] = queue.Queue(_BATCHES)
+        self._stop = threading.Event()
+        self._give_up = float("inf")
+
+    def lines(self) -> Iterator[LogLine]:
+        """Every line, until the workload has ended and all is read, or the caller says stop."""
+        try:
+            if self._query.tail is not None:
+                yield from self._last_lines(self._query.tail)
+            while not self._query.stop():
+                self._take_up(fresh=False)
+                yield from self._next()
+                if self._query.ended():
+                    break
+            yield from self._rest()
+        finally:
+            self._stop.set()
+            for reader in self._readers.values():
+                reader.ended.set()
+                if reader.response is not None:
+                    hang_up(reader.response)
+
+    def _rest(self) -> Iterator[LogLine]:
+        """After the end: pods that came and went unseen, and what every log still holds."""
+        self._give_up = self._clock.monotonic() + _LAST_PATIENCE_S
+        self._take_up(fresh=True)
+        while not self._query.stop() and not (all(r.done for r in self._readers.values()) and self._batches.empty()):
+            yield from self._next()
+            self._take_up(fresh=False)
+
+    def _take_up(self, *, fresh: bool) -> None:
+        """Adopt the logs that have begun; as many as may are read by threads of their own."""
+        for source, pod in self._look(fresh):
+            key = (source.uid, source.attempt)
+            reader = self._readers.get(key)
+            if reader is None:
+                if not begun(pod):
+                    continue
+                reader = self._readers[key] = _Reader(Cursor(replace(source, previous=False)), pod)
+            reader.pod = pod
+        streaming = sum(r.streaming for r in self._readers.values())
+        for reader in self._readers.values():
+            if not (reader.streaming or reader.done) and streaming < MOST_STREAMS:
+                reader.streaming = True
+                streaming += 1
+                name = f"gpujobs-log-{reader.pod.name}"
+                threading.Thread(target=self._run, args=(reader,), name=name, daemon=True).start()
+
+    def _next(self) -> Iterator[LogLine]:
+        """What has come within a moment; then one turn of the logs that have no thread."""
+        try:
+            yield from self._batches.get(timeout=_TICK_S)[1]
+            while True:
+                yield from self._batches.get_nowait()[1]
+        except queue.Empty:
+            pass
+        for reader in list(self._readers.values()):
+            if not (reader.streaming or reader.done):
+                yield from self._turn(reader)
+
+    def _turn(self, reader: _Reader) -> Iterator[LogLine]:
+        over = _over(reader)
+        try:
+            yield from snapshot(self._api, reader.cursor, since=self._query.since, final=over)
+        except GpuJobsError as e:
+            over = is_gone(e) or self._clock.monotonic() > self._give_up
+            if over:
+                yield unreadable(reader.cursor, reader.pod, e)
+        reader.done = over
+
+    def _last_lines(self, tail: int) -> Iterator[LogLine]:
+        """The last lines there are; the cursors then stand behind them."""
+        sources = [(s, p) for s, p in self._look(True) if begun(p)]
+        kept: list[tuple[int, int, list[LogLine]]] = []
+        left: dict[int, int] = {}
+        for source, pod in reversed(sources):
+            reader = self._readers[source.uid, source.attempt] = _Reader(Cursor(replace(source, previous=False)), pod)
+            wanted = left.get(source.replica, tail)
+            lines: list[LogLine] = []
+            try:
+                # Of the newest attempt one line at least is read, for the cursor to know where to go on.
+                asked = max(wanted, 1)
+                lines = list(
+                    snapshot(self._api, reader.cursor, tail=asked, since=self._query.since, final=_over(reader))
+                )
+                lines = lines[len(lines) - min(wanted, len(lines)) :]
+            except GpuJobsError as e:
+                if is_gone(e):
+                    lines = [unreadable(reader.cursor, pod, e)]
+            left[source.replica] = wanted - len(lines)
+            reader.done = _over(reader)
+            kept.append((source.replica, source.attempt, lines))
+        for _, _, lines in sorted(kept, key=lambda k: k[:2]):
+            yield from lines
+
+    # -- in the threads
+
+    def _run(self, reader: _Reader) -> None:
+        pause = _FIRST_PAUSE_S
+        while not self._stop.is_set():
+            over = _over(reader)
+            stamp = reader.cursor.stamp
+            trouble = self._read(reader, follow=not over)
+            if trouble is None:
+                if over:
+                    break
+            elif is_gone(trouble) or self._clock.monotonic() > self._give_up:
+                if not self._gone_cleanly(reader, trouble):
+                    self._put(reader, [unreadable(reader.cursor, reader.pod, trouble)])
+                break
+            pause = _FIRST_PAUSE_S if reader.cursor.stamp != stamp else min(pause * 2, _LONGEST_PAUSE_S)
+            reader.ended.wait(pause)
+        reader.done = True
+        reader.streaming = False
+
+    def _gone_cleanly(self, reader: _Reader, trouble: GpuJobsError) -> bool:
+        """A pod that was removed right after its log had ended by itself: nothing is missing."""
+        return is_gone(trouble) and reader.cursor.stamp != b"" and not reader.cursor.cut
+
+    def _read(self, reader: _Reader, *, follow: bool) -> GpuJobsError | None:
+        """One connection to its end; what went wrong, or None."""
+        cursor = reader.cursor
+        cursor.source = replace(
+            cursor.source, previous=reader.pod.restarts > cursor.source.attempt >= 0 and _service(reader)
+        )
+        query = question(cursor, follow=follow, since=self._query.since)
+        where = path(PODS, cursor.source.namespace, cursor.source.pod, "log")
+        try:
+            with self._api.stream(where, query, read_timeout=READ_S) as response:
+                cursor.cut = True
+                reader.response = response
+                while not self._stop.is_set():
+                    with self._api.translating():
+                        data = response.read1(CHUNK)
+                    if not data:
+                        break
+                    self._put(reader, cursor.feed(data))
+                cursor.cut = False
+                if not follow:
+                    self._put(reader, cursor.finish())
+        except GpuJobsError as e:
+            return e
+        except (AttributeError, ValueError):
+            # What http.client raises when its socket is closed under it, at the end of following.
+            if not self._stop.is_set():
+                raise
+        return None
+
+    def _put(self, reader: _Reader, lines: Sequence[LogLine]) -> None:
+        since = self._query.since
+        kept = lines if since is None else [line for line in lines if line.time is None or line.time >= since]
+        while kept and not self._stop.is_set():
+            try:
+                self._batches.put((reader, kept), timeout=_TICK_S)
+            except queue.Full:
+                continue
+            return
+
+
+def _service(reader: _Reader) -> bool:
+    """Whether its containers are started again in place: only then is a restart another attempt."""
+    return reader.pod.job_uid == ""
+
+
+def _over(reader: _Reader) -> bool:
+    """Whether Kubernetes says that this attempt has ended."""
+    pod = reader.pod
+    return pod.over or pod.exit_code is not None or (_service(reader) and pod.restarts > reader.cursor.source.attempt)

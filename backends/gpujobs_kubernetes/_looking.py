@@ -1,0 +1,206 @@
+"""The backend's verbs that look: statuses, jobs, wait_change, replicas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpujobs.errors import GpuJobsError, NotFoundError
+from gpujobs.reasons import Cause, Reason
+from gpujobs.results import ReplicaStatus
+from gpujobs.states import State, Status
+from gpujobs_kubernetes import _release
+from gpujobs_kubernetes._base import BackendBase
+from gpujobs_kubernetes._lookup import Found, find, find_all
+from gpujobs_kubernetes._names import NAME_LABEL, Place, legal_labels, place_of, ref_to, slug
+from gpujobs_kubernetes._service_states import service_copies, service_status
+from gpujobs_kubernetes._states import copies, element_status, job_status
+from gpujobs_kubernetes._views import parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gpujobs.backend import JobQuery
+    from gpujobs.refs import Ref
+
+_MOST_KEPT = 50_000
+_NO_PODS_S = 5.0
+"""A Job without pods is asked for directly this often: only an event tells why."""
+
+
+class Looking(BackendBase):
+    """What asks and changes nothing, except that jobs whose turn has come are released on the way."""
+
+    def _start_looking(self) -> None:
+        self._memo: dict[Ref, tuple[int, Status]] = {}
+        self._upstreams: dict[Place, set[Place]] = {}
+        self._looked_for_pods: dict[Place, float] = {}
+
+    def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
+        """The status of each, in order: from the watches where they are current, else by one LIST per kind."""
+        return self._statuses(refs, seen=set())
+
+    def _statuses(self, refs: Sequence[Ref], *, seen: set[Place]) -> list[Status]:
+        now = self._clock.time()
+        places = {ref: place_of(ref) for ref in refs}
+        whole = {place.whole for place in places.values() if place is not None}
+        known = self._known(whole, now)
+        asked = self._ask(whole - set(known.jobs) - set(known.services), now)
+        self._attend(known, now, seen)
+        self._attend(asked, now, seen)
+        return [self._status(ref, places[ref], known, asked, now) for ref in refs]
+
+    def wait_change(self, refs: Sequence[Ref], timeout: float, /) -> bool:
+        """Block until something about one of them, or about what it waits for, may have changed."""
+        places = {place.whole for ref in refs if (place := place_of(ref)) is not None}
+        for place in list(places):
+            places |= self._upstreams.get(place, set())
+        return self._watcher.wait(places, timeout)
+
+    def jobs(self, query: JobQuery, /) -> list[Status]:
+        """The workloads of gpujobs in the target's namespace, newest first."""
+        now = self._clock.time()
+        wanted = [f"{k}={v}" for k, v in legal_labels(query.labels).items()]
+        if query.name is not None and slug(query.name):
+            wanted.append(f"{NAME_LABEL}={slug(query.name)}")
+        found = find_all(self._api, self._api.namespace, ",".join(wanted), now=now)
+        self._attend(found, now, set())
+        places = [*found.jobs, *found.services]
+        every = [self._status(self._ref(p), p, Found(), found, now) for p in places]
+        kept = [s for s in every if _matches(s, query)]
+        kept.sort(key=lambda s: (s.submitted_at.timestamp() if s.submitted_at else 0.0, str(s.ref)), reverse=True)
+        return kept[: query.limit]
+
+    def replicas(self, ref: Ref, /) -> list[ReplicaStatus]:
+        """Node, state and exit code of each copy.
+
+        Raises:
+            NotFoundError: There is no such workload.
+        """
+        place = self._place(ref)
+        now = self._clock.time()
+        found = find(self._api, [place.whole], now=now, patient=True)
+        pods = found.pods_of(place.whole)
+        if place.whole in found.services:
+            return service_copies(pods)
+        view = found.jobs.get(place.whole)
+        if view is None:
+            raise NotFoundError(f"There is no {ref}.", next_step="`gpujobs ps --all` shows what there is.")
+        return [
+            ReplicaStatus(
+                replica=c.index,
+                state=c.state,
+                node=c.pod.node if c.pod else "",
+                attempt=c.attempt,
+                exit_code=c.exit_code,
+                signal=c.signal,
+                ready=bool(c.pod and c.pod.ready),
+                reason=c.cause,
+                name=c.pod.name if c.pod else "",
+            )
+            for c in copies(view, pods, now=now)
+            if place.index in {None, c.index}
+        ]
+
+    def _ref(self, place: Place) -> Ref:
+        return ref_to("kubernetes", self._target.name, place)
+
+    def _known(self, places: Iterable[Place], now: float) -> Found:
+        """What the watches know; a Job that has no pods for a while is left out, so that it is asked for."""
+        found = self._watcher.known(places)
+        for place, view in list(found.jobs.items()):
+            created = parse_time(view.created)
+            silent = not (view.over or view.suspended or found.pods_of(place))
+            if not silent or created is None or now - created.timestamp() < 1:
+                continue
+            if self._clock.monotonic() - self._looked_for_pods.get(place, float("-inf")) > _NO_PODS_S:
+                self._looked_for_pods[place] = self._clock.monotonic()
+                del found.jobs[place]
+        return found
+
+    def _ask(self, places: set[Place], now: float) -> Found:
+        if not places:
+            return Found()
+        before = self._watcher.began()
+        found = find(self._api, places, now=now, patient=False)
+        self._watcher.learn(found, before)
+        return found
+
+    def _status(self, ref: Ref, place: Place | None, known: Found, asked: Found, now: float) -> Status:
+        if place is None:
+            return _lost(ref)
+        whole = place.whole
+        if whole not in known.jobs and whole not in known.services:
+            return _status(ref, place, asked, now)
+        serial = self._watcher.serial(whole)
+        memo = self._memo.get(ref)
+        if memo is not None and memo[0] == serial:
+            return memo[1]
+        status = _status(ref, place, known, now)
+        # What is being deleted, or has no pods, also changes with time alone.
+        if known.pods_of(whole) and not any(p.deleting for p in known.pods_of(whole)):
+            if len(self._memo) > _MOST_KEPT:
+                self._memo.clear()
+            self._memo[ref] = (serial, status)
+        return status
+
+    def _attend(self, found: Found, now: float, seen: set[Place]) -> None:
+        """Release what waited for others that have ended; end what has waited too long."""
+        waiting: dict[Place, list[tuple[str, Ref]]] = {}
+        for place, view in found.jobs.items():
+            note = _release.overdue(view, found.pods_of(place), now=now)
+            if note is not None:
+                self._change(place, note)
+            elif place not in seen and (upstreams := _release.upstreams(view)):
+                waiting[place] = upstreams
+        if not waiting:
+            return
+        seen |= set(waiting)
+        refs = list(dict.fromkeys(ref for pairs in waiting.values() for _, ref in pairs))
+        states = {status.ref: status.state for status in self._statuses(refs, seen=seen)}
+        for place, pairs in waiting.items():
+            self._upstreams[place] = {p.whole for _, ref in pairs if (p := place_of(ref)) is not None}
+            decided = _release.verdict(pairs, states)
+            if decided is True:
+                _release.release(self._api, place, found.jobs[place], now=now)
+                self._watcher.forget(place)
+            elif decided is not False:
+                self._change(place, decided)
+
+    def _change(self, place: Place, note: str) -> None:
+        try:
+            _release.fail(self._api, place, note)
+        except GpuJobsError:
+            return  # looking at a job must not fail because ending it is not allowed; the next look tries again
+        self._watcher.forget(place)
+
+
+def _status(ref: Ref, place: Place, found: Found, now: float) -> Status:
+    pods = found.pods_of(place.whole)
+    service = found.services.get(place)
+    if service is not None:
+        return service_status(ref, service, pods, now=now)
+    view = found.jobs.get(place.whole)
+    if view is None or view.deleting or (place.index is not None and place.index >= view.copies):
+        return _lost(ref)
+    if place.index is not None:
+        return element_status(ref, place.index, view, pods, now=now)
+    return job_status(ref, view, pods, now=now, refusal=found.refusals.get(place, ""))
+
+
+def _lost(ref: Ref) -> Status:
+    cause = Cause(
+        Reason.LOST,
+        f"Kubernetes has no {ref.id}.",
+        "It was deleted, or never existed; `gpujobs ps --all` shows the rest.",
+    )
+    return Status(ref, State.LOST, reason=cause)
+
+
+def _matches(status: Status, query: JobQuery) -> bool:
+    return (
+        (query.finished or not status.final)
+        and (query.name is None or status.name == query.name)
+        and (not query.states or status.state in query.states)
+        and all(status.labels.get(k) == v for k, v in query.labels.items())
+        and status.state is not State.LOST
+    )

@@ -1,0 +1,144 @@
+"""Asking for many workloads at once: a constant number of LISTs per namespace, page by page, whatever their number."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gpujobs.errors import NotFoundError
+from gpujobs_kubernetes._api import DEPLOYMENTS, EVENTS, JOBS, PODS, path
+from gpujobs_kubernetes._names import ID, JOB_NAME, MANAGED, MANAGED_BY, Place
+from gpujobs_kubernetes._service_views import ServiceView, service_view
+from gpujobs_kubernetes._tables import inside, labels_of
+from gpujobs_kubernetes._views import JobView, PodView, job_view, parse_time, pod_view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from gpujobs_kubernetes._api import Api, Table
+    from gpujobs_kubernetes._names import Kind
+
+FEW = 40
+"""So many names fit into one selector; more are found by listing all that gpujobs made."""
+_SETTLED_S = 1.0
+COLLECTIONS: dict[Kind, str] = {"job": JOBS, "service": DEPLOYMENTS}
+_ALL = ",".join(f"{k}={v}" for k, v in MANAGED.items())
+
+
+@dataclass(slots=True)
+class Found:
+    """What was found of the workloads asked for."""
+
+    jobs: dict[Place, JobView] = field(default_factory=dict[Place, JobView])
+    services: dict[Place, ServiceView] = field(default_factory=dict[Place, ServiceView])
+    pods: dict[Place, list[PodView]] = field(default_factory=lambda: defaultdict[Place, list[PodView]](list))
+    refusals: dict[Place, str] = field(default_factory=dict[Place, str])
+    """Why a Job without pods cannot have any: its newest FailedCreate event."""
+
+    def pods_of(self, place: Place) -> list[PodView]:
+        """The pods of a workload; those of a deleted Job of the same name, which linger, are not its own."""
+        view = self.jobs.get(place)
+        pods = self.pods.get(place, [])
+        return pods if view is None else [p for p in pods if p.job_uid in {"", view.uid}]
+
+
+def ours(item: Mapping[str, object]) -> bool:
+    """Whether gpujobs made the object."""
+    return labels_of(item).get(MANAGED_BY) == MANAGED[MANAGED_BY]
+
+
+def find(api: Api, places: Iterable[Place], *, now: float, patient: bool) -> Found:
+    """The workloads at these places; those that are not there are missing from the answer.
+
+    Raises:
+        UnavailableError: The API server cannot be asked.
+    """
+    wanted: dict[tuple[str, Kind], set[str]] = defaultdict(set)
+    for place in places:
+        wanted[place.namespace, place.kind].add(place.name)
+    found = Found()
+    for (namespace, kind), names in wanted.items():
+        for item in _objects(api, namespace, kind, names, patient=patient):
+            add_object(found, item, namespace, kind)
+        for item in _pods(api, namespace, names, patient=patient):
+            pod = pod_view(item)
+            if pod.owner in names:
+                found.pods[Place(namespace, kind, pod.owner)].append(pod)
+    _add_refusals(api, found, now=now, patient=patient)
+    return found
+
+
+def find_all(
+    api: Api, namespace: str, selector: str, *, kinds: Sequence[Kind] = ("job", "service"), now: float
+) -> Found:
+    """Every workload that gpujobs made in a namespace, as far as ``selector`` (more labels) goes."""
+    found = Found()
+    query = {"labelSelector": f"{_ALL},{selector}" if selector else _ALL}
+    for kind in kinds:
+        for page in api.pages(path(COLLECTIONS[kind], namespace), query):
+            for item in page.get("items") or ():
+                add_object(found, item, namespace, kind)
+    for page in api.pages(path(PODS, namespace), query):
+        for item in page.get("items") or ():
+            pod = pod_view(item)
+            owner: Kind = "job" if JOB_NAME in item["metadata"].get("labels", {}) else "service"
+            found.pods[Place(namespace, owner, pod.owner)].append(pod)
+    _add_refusals(api, found, now=now, patient=True)
+    return found
+
+
+def add_object(found: Found, item: Table, namespace: str, kind: Kind) -> None:
+    """Take up a Job or Deployment, if it is ours."""
+    if not ours(item):
+        return
+    place = Place(namespace, kind, item["metadata"]["name"])
+    if kind == "job":
+        found.jobs[place] = job_view(item)
+    else:
+        found.services[place] = service_view(item)
+
+
+def _objects(api: Api, namespace: str, kind: Kind, names: set[str], *, patient: bool) -> Iterator[Table]:
+    collection = COLLECTIONS[kind]
+    if len(names) == 1:
+        try:
+            yield api.get(path(collection, namespace, next(iter(names))), patient=patient)
+        except NotFoundError:
+            return
+        return
+    for page in api.pages(path(collection, namespace), {"labelSelector": _selector(names)}, patient=patient):
+        yield from (item for item in page.get("items") or () if item["metadata"]["name"] in names)
+
+
+def _pods(api: Api, namespace: str, names: set[str], *, patient: bool) -> Iterator[Table]:
+    for page in api.pages(path(PODS, namespace), {"labelSelector": _selector(names)}, patient=patient):
+        yield from page.get("items") or ()
+
+
+def _selector(names: set[str]) -> str:
+    if len(names) == 1:
+        return f"{ID}={next(iter(names))}"
+    return f"{ID} in ({','.join(sorted(names))})" if len(names) <= FEW else _ALL
+
+
+def _add_refusals(api: Api, found: Found, *, now: float, patient: bool) -> None:
+    """Look into the events only where a Job should have pods by now and has none."""
+    silent: dict[str, list[str]] = defaultdict(list)
+    for place, view in found.jobs.items():
+        created = parse_time(view.created)
+        age = now - created.timestamp() if created else 0.0
+        if not (view.over or view.suspended or found.pods_of(place)) and age > _SETTLED_S:
+            silent[place.namespace].append(view.name)
+    for namespace, names in silent.items():
+        chosen = f",involvedObject.name={names[0]}" if len(names) == 1 else ""
+        query = {"fieldSelector": f"reason=FailedCreate,involvedObject.kind=Job{chosen}"}
+        for event in sorted(api.list(path(EVENTS, namespace), query, patient=patient), key=event_time):
+            found.refusals[Place(namespace, "job", event["involvedObject"]["name"])] = event.get("message") or ""
+
+
+def event_time(event: Mapping[str, object]) -> str:
+    """When an event was last seen, as text that sorts."""
+    last = inside(event, "series").get("lastObservedTime")
+    made = inside(event, "metadata").get("creationTimestamp")
+    return str(last or event.get("lastTimestamp") or event.get("eventTime") or made or "")

@@ -1,0 +1,290 @@
+"""Watching instead of asking: one watch per namespace and kind, however many jobs are waited for.
+
+The watches keep the views of what somebody waits for current, so that a round of waiting asks the API server nothing.
+A view is kept only if it was read after its watch had begun; a watch that is broken, late or expired makes its views
+unknown, and whoever needs them asks directly.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from gpujobs.errors import AuthError, GpuJobsError
+from gpujobs_kubernetes._api import PODS, hang_up, path
+from gpujobs_kubernetes._errors import ExpiredError
+from gpujobs_kubernetes._lookup import COLLECTIONS, Found, add_object
+from gpujobs_kubernetes._names import ID, JOB_NAME, MANAGED, Place
+from gpujobs_kubernetes._tables import labels_of
+from gpujobs_kubernetes._views import JobView, PodView, pod_view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gpujobs.backend import Clock
+    from gpujobs_kubernetes._api import Api, Table
+    from gpujobs_kubernetes._service_views import ServiceView
+
+_ROUND_S = 280
+"""Seconds after which the server ends a watch by itself; it is opened again where it stopped."""
+_SILENCE_S = 80.0
+"""A healthy watch shows a bookmark every minute; more silence than this is a dead link."""
+_IDLE_S = 120.0
+"""A watch that nobody has waited on for so long ends."""
+_PAUSE_S = 1.0
+_SPARE = 1000
+_MANAGED = ",".join(f"{k}={v}" for k, v in MANAGED.items())
+Key = tuple[str, str]
+"""(namespace, collection)"""
+
+
+class _Stream:
+    """One watch, read by one thread."""
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.live = False
+        self.forbidden = False
+        self.stop = False
+        self.version = ""
+        self.response: Any = None
+
+
+class Watcher:
+    """The watches of one backend and what they know. Thread-safe; a fork starts with none."""
+
+    def __init__(self, api: Api, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._news = threading.Condition()
+        self._streams: dict[Key, _Stream] = {}
+        self._wanted: dict[Place, float] = {}
+        self._views: dict[Place, JobView | ServiceView] = {}
+        self._pods: dict[Place, dict[str, PodView]] = defaultdict(dict)
+        self._changed: set[Place] = set()
+        self._serials: dict[Place, int] = defaultdict(int)
+
+    def wait(self, places: Iterable[Place], timeout: float) -> bool:
+        """Block until one of them may have changed (True), or the time is up (False)."""
+        if self._pid != os.getpid():
+            self._reset()
+        asked = set(places)
+        with self._news:
+            now = self._clock.monotonic()
+            self._wanted.update(dict.fromkeys(asked, now))
+            if len(self._wanted) > 2 * len(asked) + _SPARE:
+                self._tidy(now)
+            for key in {k for p in asked for k in _keys(p)}:
+                self._begin(key)
+            self._news.wait_for(lambda: self._changed & asked, timeout)
+            found = bool(self._changed & asked)
+            self._changed -= asked
+        return found
+
+    def _tidy(self, now: float) -> None:
+        """Drop what nobody has waited for in a while."""
+        for place in [p for p, t in self._wanted.items() if now - t > _IDLE_S]:
+            del self._wanted[place]
+            self._drop(place)
+            del self._serials[place]
+
+    def close(self) -> None:
+        """End all watches."""
+        with self._news:
+            for stream in self._streams.values():
+                stream.stop = True
+                if stream.response is not None:
+                    hang_up(stream.response)
+            self._streams.clear()
+
+    def known(self, places: Iterable[Place]) -> Found:
+        """What is known, and current, of these places; the others have to be asked for."""
+        found = Found()
+        if self._pid != os.getpid():
+            return found
+        with self._news:
+            for place in places:
+                view = self._views.get(place)
+                if view is None or not self._live(place):
+                    continue
+                if isinstance(view, JobView):
+                    found.jobs[place] = view
+                else:
+                    found.services[place] = view
+                found.pods[place] = list(self._pods[place].values())
+        return found
+
+    def serial(self, place: Place) -> int:
+        """A number that grows with every change of a place."""
+        return self._serials[place]
+
+    def began(self) -> dict[Place, int]:
+        """Take this before asking directly, and give it to ``learn`` with the answer."""
+        with self._news:
+            return {place: self._serials[place] for place in self._wanted if self._live(place)}
+
+    def learn(self, found: Found, before: dict[Place, int]) -> None:
+        """Keep what was asked for directly, where a watch has been running since before the question."""
+        with self._news:
+            views: dict[Place, JobView | ServiceView] = {**found.jobs, **found.services}
+            for place, view in views.items():
+                # Whatever the watch told since then is newer, or will be told again by the next question.
+                if place in before and before[place] == self._serials[place] and self._live(place):
+                    self._views[place] = view
+                    self._pods[place] = {pod.name: pod for pod in found.pods_of(place)}
+
+    def forget(self, place: Place) -> None:
+        """Something was just done to it: ask directly next time."""
+        with self._news:
+            self._drop(place)
+
+    def _drop(self, place: Place) -> None:
+        self._views.pop(place, None)
+        self._pods.pop(place, None)
+        self._serials[place] += 1
+
+    def _live(self, place: Place) -> bool:
+        return all((stream := self._streams.get(key)) is not None and stream.live for key in _keys(place))
+
+    def _begin(self, key: Key) -> None:
+        if key in self._streams:
+            return
+        stream = self._streams[key] = _Stream(key)
+        threading.Thread(target=self._run, args=(stream,), name=f"gpujobs-watch-{key[1]}", daemon=True).start()
+
+    def _newest(self, stream: _Stream) -> str:
+        """The version to watch from."""
+        namespace, collection = stream.key
+        page = self._api.get(path(collection, namespace), {"limit": "1"}, patient=False)
+        return str(page["metadata"]["resourceVersion"])
+
+    def _run(self, stream: _Stream) -> None:
+        while not stream.stop and not self._idle(stream):
+            try:
+                if not stream.version:
+                    stream.version = self._newest(stream)
+                self._read(stream)
+            except ExpiredError:
+                self._lose(stream)
+                stream.version = ""
+                continue
+            except AuthError:
+                stream.forbidden = True  # polling goes on without it
+                break
+            except GpuJobsError:
+                self._lose(stream)
+            except (AttributeError, ValueError):
+                # What http.client raises when its socket is closed under it, by close().
+                if not stream.stop:
+                    raise
+            if not stream.live:
+                self._clock.sleep(_PAUSE_S)
+        self._lose(stream)
+        with self._news:
+            if self._streams.get(stream.key) is stream and not stream.forbidden:
+                del self._streams[stream.key]
+
+    def _idle(self, stream: _Stream) -> bool:
+        with self._news:
+            newest = max((t for p, t in self._wanted.items() if stream.key in _keys(p)), default=0.0)
+        return self._clock.monotonic() - newest > _IDLE_S
+
+    def _lose(self, stream: _Stream) -> None:
+        """Nothing that this watch kept can be trusted any more."""
+        with self._news:
+            stream.live = False
+            lost = [p for p in self._wanted if stream.key in _keys(p)]
+            for place in lost:
+                self._drop(place)
+            self._changed.update(lost)
+            self._news.notify_all()
+
+    def _read(self, stream: _Stream) -> None:
+        """One watch until it ends; the server ends each without an error, a restart of it too."""
+        namespace, collection = stream.key
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": stream.version,
+            "timeoutSeconds": str(_ROUND_S),
+            "labelSelector": _MANAGED,
+        }
+        with self._api.stream(path(collection, namespace), query, read_timeout=_SILENCE_S) as response:
+            stream.response = response
+            with self._news:
+                if not stream.live:
+                    stream.live = True
+                    # Waiters ask once more: what is read from now on can be kept.
+                    self._changed.update(p for p in self._wanted if stream.key in _keys(p))
+                    self._news.notify_all()
+            with self._api.translating():
+                for event in _events(response):
+                    if stream.stop:
+                        return
+                    self._take(stream, event)
+
+    def _take(self, stream: _Stream, event: Table) -> None:
+        kind, item = event["type"], event["object"]
+        if kind == "ERROR":
+            raise ExpiredError(str(item.get("message")))
+        stream.version = item["metadata"]["resourceVersion"]
+        if kind == "BOOKMARK":
+            return
+        place = _place(stream.key, item)
+        with self._news:
+            if place is None or place not in self._wanted:
+                return
+            self._serials[place] += 1
+            if stream.key[1] == PODS:
+                self._take_pod(place, item, gone=kind == "DELETED")
+            elif kind == "DELETED":
+                self._drop(place)
+            elif place in self._views:
+                self._take_object(place, item)
+            self._changed.add(place)
+            self._news.notify_all()
+
+    def _take_object(self, place: Place, item: Table) -> None:
+        fresh = Found()
+        add_object(fresh, item, place.namespace, place.kind)
+        view = fresh.jobs.get(place) or fresh.services.get(place)
+        if view is not None and view.version >= self._views[place].version:
+            self._views[place] = view
+
+    def _take_pod(self, place: Place, item: Table, *, gone: bool) -> None:
+        if gone:
+            self._pods[place].pop(item["metadata"]["name"], None)
+            return
+        pod = pod_view(item)
+        before = self._pods[place].get(pod.name)
+        if before is None or pod.version >= before.version:
+            self._pods[place][pod.name] = pod
+
+
+def _keys(place: Place) -> tuple[Key, Key]:
+    return (place.namespace, COLLECTIONS[place.kind]), (place.namespace, PODS)
+
+
+def _place(key: Key, item: Table) -> Place | None:
+    meta = item["metadata"]
+    namespace, collection = key
+    if collection != PODS:
+        return Place(namespace, "job" if collection == COLLECTIONS["job"] else "service", meta["name"])
+    labels = labels_of(item)
+    owner = labels.get(ID)
+    return Place(namespace, "job" if JOB_NAME in labels else "service", owner) if owner else None
+
+
+def _events(response: Any) -> Iterable[Table]:
+    """The JSON objects of a watch, one a line."""
+    rest = b""
+    while chunk := response.read1(1 << 16):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (json.loads(line) for line in lines if line)

@@ -1,0 +1,148 @@
+"""From submissions to what is sent: orders, claims and the files of a job directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gpujobs_slurm._gres import gres_option
+from gpujobs_slurm._names import job_name, record_name
+from gpujobs_slurm._record import VERSION
+from gpujobs_slurm._refuse import refuse
+from gpujobs_slurm._script import Order, minutes, render_script
+from gpujobs_slurm._shell import workload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gpujobs.backend import Submission, Target
+    from gpujobs.specs import GpuJob
+    from gpujobs_slurm._after import Dependency
+    from gpujobs_slurm._facts import Facts
+
+_OWN_FIELDS = frozenset(
+    {"name", "labels", "command", "args", "script", "env", "inherit_env", "files", "secrets", "setup"}
+)
+"""What the jobs of a bulk may differ in."""
+
+
+class Orders:
+    """Makes orders for one target."""
+
+    def __init__(self, target: Target, facts: Facts, directory: str) -> None:
+        self._target = target
+        self._facts = facts
+        self._directory = directory
+        self.root = root_of(target, facts)
+
+    def single(self, item: Submission, dependency: Dependency) -> Order:
+        """One job, or one array.
+
+        Raises:
+            UnsupportedError: A field that Slurm cannot honour.
+        """
+        return self._order(item, record_name(item.key), dependency)
+
+    def bulk(self, items: Sequence[Submission], dependency: Dependency) -> Order:
+        """Many jobs that ask for the same, as one array."""
+        return self._order(items[0], f"bulk-{secrets.token_hex(14)}", dependency, indices=tuple(range(len(items))))
+
+    def _order(self, item: Submission, record: str, dependency: Dependency, *, indices: tuple[int, ...] = ()) -> Order:
+        spec = refuse(item.spec)
+        return Order(
+            spec=spec,
+            key=item.key,
+            record=record,
+            root=self.root,
+            target=self._target.name,
+            facts=self._facts,
+            gpu_types=self._target.gpu_types,
+            indices=indices,
+            bulk=bool(indices),
+            dependency=dependency.option,
+            hold=dependency.never is not None,
+            directory=self._directory,
+            inherited=inherited(spec, os.environ),
+        )
+
+
+def root_of(target: Target, facts: Facts) -> str:
+    """Where the job directories of a cluster lie: several clusters may share a home, and their job ids collide."""
+    job_dir: str = target.options.job_dir
+    base = facts.home + job_dir[1:] if job_dir.startswith("~") else job_dir
+    return f"{base.rstrip('/')}/{facts.cluster}"
+
+
+def inherited(spec: GpuJob, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of the submitting environment that a job asks for; those that are not set are left out."""
+    names = [n for n in spec.inherit_env if n != "venv"]
+    if "venv" in spec.inherit_env:
+        names += [n for n in ("VIRTUAL_ENV", "CONDA_PREFIX") if n in environ]
+    return {n: environ[n] for n in names if n in environ and n not in spec.env}
+
+
+def shape(item: Submission) -> str | None:
+    """What jobs must have in common to become one array; None for one that stays alone."""
+    spec = item.spec
+    if spec.kind != "job" or spec.array is not None or spec.output is not None:
+        return None
+    return spec.model_dump_json(exclude=set(_OWN_FIELDS), exclude_defaults=True) + ("+command" if spec.command else "")
+
+
+def single_files(order: Order, item: Submission, now: float) -> dict[str, bytes]:
+    """The files of a job directory."""
+    part = _part(item)
+    claim = {**part, **_claim(order, now), "array": order.spec.array}
+    return {"claim.json": _json(claim), "script": render_script(order).encode(), **_own_files(order.spec, "")}
+
+
+def bulk_files(order: Order, items: Sequence[Submission], now: float) -> dict[str, bytes]:
+    """The files of a job directory that many jobs share; the row of each is a case of one file."""
+    elements = [{**_part(item), "index": i, "at": record_name(item.key)} for i, item in enumerate(items)]
+    files = {"claim.json": _json({**_claim(order, now), "elements": elements}), "script": render_script(order).encode()}
+    rows = ["case $gj_element in"]
+    for index, item in enumerate(items):
+        spec = refuse(item.spec)
+        own = replace(order, spec=spec, key=item.key, inherited=inherited(spec, os.environ))
+        rows += [f"{index})", *workload(own, f".{index}"), ";;"]
+        files.update(_own_files(spec, f".{index}"))
+    files["rows"] = "\n".join([*rows, "esac", ""]).encode()
+    return files
+
+
+def _claim(order: Order, now: float) -> dict[str, Any]:
+    spec = order.spec
+    return {
+        "v": VERSION,
+        "job": job_name(spec, order.record),
+        "created": now,
+        "nodes": spec.nodes,
+        "gres": gres_option(spec.gpus, order.gpu_types, order.facts.gpu_types) if spec.gpus else "",
+        "target": order.target,
+        "time_limit": minutes(spec.time_limit) * 60 if spec.time_limit else None,
+        "deadline": spec.deadline.total_seconds() if spec.deadline else None,
+    }
+
+
+def _part(item: Submission) -> dict[str, Any]:
+    spec = item.spec
+    return {"key": item.key, "hash": item.spec_hash, "name": spec.name or "", "labels": dict(spec.labels)}
+
+
+def _own_files(spec: GpuJob, at: str) -> dict[str, bytes]:
+    """Contents that belong to one job: its files, its secrets, its script."""
+    files = {f"files{at}/{path}": content for path, content in spec.files.items()}
+    if spec.secrets:
+        lines = [f"export {s.name}={shlex.quote(s.reveal())}\n" for s in spec.secrets]
+        files[f"secrets{at}"] = "".join(lines).encode()
+    if spec.script is not None:
+        files[f"command{at}"] = spec.script.encode()
+    return files
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,185 @@
+"""What ``squeue`` and ``sacct`` print, as rows. The strings to ask with work alike on 22.05, 24.11 and 26.05."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from gpujobs_slurm._states import meaning
+
+TIMES = {"SLURM_TIME_FORMAT": "%s"}
+"""Times as seconds since 1970; without it they are local to the client's time zone."""
+
+_SQUEUE = (
+    "JobArrayID", "State", "Reason", "NodeList", "RestartCnt", "SubmitTime", "StartTime", "EndTime", "exit_code",
+    "Name", "Comment",
+)  # fmt: skip
+_SACCT = ("JobID", "State", "ExitCode", "NodeList", "Submit", "Start", "End", "JobName")
+_SEPARATOR = "\x1f"
+_BRACKETS = re.compile(r"([^,\[]*)\[([^\]]+)\]([^,]*)")
+_MANY = 100
+"""A long list of ids is the dearest question of all; from here on everything of ours is asked for."""
+_RAW = 256
+
+QUEUE = ("squeue", "-a", "-h", "-r", "-t", "all", "-O", ",".join(f"{name}:|" for name in _SQUEUE))
+
+
+class Row(NamedTuple):
+    """One job, or one element of an array, as Slurm shows it."""
+
+    id: str
+    state: str
+    reason: str = ""
+    nodes: str = ""
+    restarts: int = 0
+    submitted: int | None = None
+    started: int | None = None
+    ended: int | None = None
+    exit_code: int = 0
+    signal: int = 0
+    name: str = ""
+    comment: str = ""
+
+    @property
+    def parent(self) -> str:
+        """The job id without the index of an element."""
+        return self.id.partition("_")[0]
+
+    @property
+    def ended_state(self) -> bool:
+        """Whether its state is an end."""
+        return meaning(self.state).state.final
+
+
+def squeue(ids: list[str]) -> list[str]:
+    """The words that ask for these jobs; for many, those that ask for all of this user's."""
+    return [*QUEUE, "-j", ",".join(ids)] if len(ids) <= _MANY else [*QUEUE, "--me"]
+
+
+def squeue_named(name: str) -> list[str]:
+    """The words that ask for jobs of a name."""
+    return [*QUEUE, "-n", name]
+
+
+def sacct(ids: list[str]) -> list[str]:
+    """The words that ask the accounting; every restart is a line."""
+    return [
+        "sacct",
+        "-n",
+        "-P",
+        "-X",
+        "-D",
+        f"--delimiter={_SEPARATOR}",
+        "--format",
+        ",".join(_SACCT),
+        "-j",
+        ",".join(ids),
+    ]
+
+
+def parse_squeue(text: str) -> list[Row]:
+    """The rows; a comment with a line break makes no second one."""
+    return [row for line in text.split("\n") if (row := parse_line(line)) is not None]
+
+
+def parse_line(line: str) -> Row | None:
+    """One line of ``squeue``; None for what is none."""
+    parts = line.split("|", 10)
+    if len(parts) < 11 or not parts[0][:1].isdigit():  # noqa: PLR2004  # one part per field asked for
+        return None
+    id_, state, reason, nodes, restarts, submitted, started, ended, code, name, comment = parts
+    exit_code, signal = parse_exit(code)
+    return Row(
+        id_,
+        state,
+        reason,
+        nodes,
+        int(restarts) if restarts.isdigit() else 0,
+        int(submitted) if submitted.isdigit() else None,
+        int(started) if started.isdigit() else None,
+        int(ended) if ended.isdigit() else None,
+        exit_code,
+        signal,
+        name,
+        comment[:-1],
+    )
+
+
+def parse_sacct(text: str) -> list[Row]:
+    """The last line of each job, with the number of lines before it as its restarts."""
+    latest: dict[str, Row] = {}
+    for line in text.splitlines():
+        parts = line.split(_SEPARATOR)
+        if len(parts) != len(_SACCT):
+            continue
+        id_, state, code, nodes, submitted, started, ended, name = parts
+        exit_code, signal = parse_exit(code)
+        before = latest.get(id_)
+        latest[id_] = Row(
+            id_,
+            state,
+            "",
+            "" if nodes == "None assigned" else nodes,
+            before.restarts + 1 if before else 0,
+            _time(submitted),
+            _time(started),
+            _time(ended),
+            exit_code,
+            signal,
+            name,
+        )
+    return list(latest.values())
+
+
+def indices(text: str) -> list[int | None]:
+    """Which elements a job id's second half means: ``7``, ``[0-3,5%2]`` (of an array that never started), nothing."""
+    if text.isdigit():
+        return [int(text)]
+    if not text.startswith("["):
+        return [None]
+    names = expand("x" + text.partition("%")[0].rstrip("]") + "]")
+    return [int(name[1:]) for name in names if name[1:].isdigit()]
+
+
+def _time(text: str) -> int | None:
+    return int(text) if text.isdigit() else None
+
+
+@lru_cache(maxsize=1024)
+def parse_exit(text: str) -> tuple[int, int]:
+    """(exit code, signal) of ``42:0``, or of the raw wait status that 22.05 prints."""
+    if ":" in text:
+        code, _, signal = text.partition(":")
+        return (int(code) if code.isdigit() else 0), (int(signal) if signal.isdigit() else 0)
+    raw = int(text) if text.isdigit() else 0
+    return raw // _RAW, raw % 128
+
+
+@lru_cache(maxsize=1024)
+def expand(nodes: str) -> tuple[str, ...]:
+    """``n[1-3,07],gpu5`` as single names; zeros in front are kept."""
+    if not nodes or nodes in {"(null)", "None assigned"}:
+        return ()
+    if "[" not in nodes:
+        return tuple(nodes.split(","))
+    names: list[str] = []
+    rest = nodes
+    while rest:
+        match = _BRACKETS.match(rest)
+        if match is None:
+            name, _, rest = rest.partition(",")
+            names.append(name)
+            continue
+        names += _numbered(match[1], match[2], match[3])
+        rest = rest[match.end() :].removeprefix(",")
+    return tuple(names)
+
+
+def _numbered(head: str, ranges: str, tail: str) -> list[str]:
+    names: list[str] = []
+    for part in ranges.split(","):
+        first, _, last = part.partition("-")
+        last = last or first
+        names += [f"{head}{n:0{len(first)}d}{tail}" for n in range(int(first), int(last) + 1)]
+    return names

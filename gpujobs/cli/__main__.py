@@ -1,0 +1,7 @@
+"""``python -m gpujobs.cli``."""
+
+import sys
+
+from gpujobs.cli import main
+
+sys.exit(main())

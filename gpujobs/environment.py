@@ -1,0 +1,59 @@
+"""What a job may take over from the environment that submits it: nothing, unless ``inherit_env`` names it.
+
+For backends; follows ``inherit_env`` of a workload.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from gpujobs.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["VENV", "inherited"]
+
+VENV = "venv"
+"""The name in ``inherit_env`` that means the active virtual or conda environment."""
+
+
+def inherited(names: Iterable[str], path: str, *, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables that ``inherit_env`` names, with their values here.
+
+    Args:
+        names: Names of variables; ``venv`` stands for the active environment: its ``bin`` is put before ``path``.
+        path: The ``PATH`` that the job has without it.
+        environ: The submitting environment; by default this process's.
+
+    Raises:
+        SpecError: A variable is not set, or no environment is active.
+    """
+    source = os.environ if environ is None else environ
+    found: dict[str, str] = {}
+    for name in names:
+        if name == VENV:
+            found.update(_active(source, found.get("PATH", path)))
+        elif name in source:
+            found[name] = source[name]
+        else:
+            raise SpecError(
+                f"inherit_env: the variable {name} is not set here.", next_step=f"Set {name}, or leave it out."
+            )
+    return found
+
+
+def _active(source: Mapping[str, str], path: str) -> dict[str, str]:
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        if source.get(variable):
+            prefix = source[variable]
+            extra = {"CONDA_DEFAULT_ENV": source["CONDA_DEFAULT_ENV"]} if source.get("CONDA_DEFAULT_ENV") else {}
+            return {variable: prefix, **extra, "PATH": f"{prefix}/bin:{path}"}
+    if sys.prefix != sys.base_prefix:  # run from a virtual environment that was not activated
+        return {"VIRTUAL_ENV": sys.prefix, "PATH": f"{sys.prefix}/bin:{path}"}
+    raise SpecError(
+        "inherit_env: no virtual or conda environment is active here.",
+        next_step="Activate one before submitting, or name the variables to pass on.",
+    )

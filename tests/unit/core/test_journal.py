@@ -1,0 +1,257 @@
+"""The journal of open submissions: nothing is sent that it does not know, and nothing in it is lost or invented."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpujobs import (
+    AuthError,
+    Client,
+    Config,
+    ConflictError,
+    GpuJob,
+    GpuJobsError,
+    Secret,
+    SubmitManyError,
+    UnavailableError,
+)
+from gpujobs._identity import submission
+from gpujobs._journal import Journal
+from gpujobs._retry import ATTEMPTS
+from gpujobs.testing import MemoryBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gpujobs.backend import Submission, Submitted
+
+ITEM = submission(GpuJob(command=["train"], files={"in": b"\xff\0"}), "mine")
+DEFAULTS = "[targets.memory]\nbackend = 'memory'\n[targets.memory.defaults]\nretries = 3\n"
+
+
+class Cut(MemoryBackend):
+    """A memory backend that loses replies, or fails as a whole."""
+
+    cut = 0
+    broken: GpuJobsError | None = None
+
+    def submit(self, items: Sequence[Submission], /) -> list[Submitted]:
+        """Take them; say nothing of it while ``cut``."""
+        if self.broken is not None:
+            raise self.broken
+        results = super().submit(items)
+        if self.cut:
+            self.cut -= 1
+            return [UnavailableError("The reply was lost.") for _ in items]
+        return results
+
+
+@pytest.fixture
+def backend() -> Cut:
+    """Four pretended GPUs."""
+    backend = Cut.create()
+    assert isinstance(backend, Cut)
+    return backend
+
+
+def client_of(backend: MemoryBackend, state: Path, config: str = "") -> Client:
+    """A client of that backend alone."""
+    return Client(Config.parse(config), backends={"memory": backend}, clock=backend.clock, state_dir=state)
+
+
+def test_an_entry_holds_what_is_needed_to_send_it_again(tmp_path: Path) -> None:
+    """Key, target, hash, time and the workload; a settled one is gone."""
+    journal = Journal(tmp_path)
+    assert journal.begin(ITEM, target="lab", now=5.0)
+    assert not journal.begin(ITEM, target="lab", now=6.0)
+
+    (entry,) = journal.open()
+    assert (entry.key, entry.target, entry.spec_hash, entry.began_at) == ("mine", "lab", ITEM.spec_hash, 5.0)
+    assert GpuJob.model_validate(entry.spec) == ITEM.spec
+    journal.settle("mine", target="lab")
+    journal.settle("mine", target="lab")
+    assert list(journal.open()) == []
+
+
+def test_the_same_key_on_two_targets_is_two_entries(tmp_path: Path) -> None:
+    """A key belongs to a target; the oldest comes first."""
+    journal = Journal(tmp_path)
+    journal.begin(ITEM, target="b", now=1.0)
+    journal.begin(ITEM, target="a", now=2.0)
+    assert [e.target for e in journal.open()] == ["b", "a"]
+
+
+def test_of_many_at_once_one_makes_the_entry(tmp_path: Path) -> None:
+    """Eight threads begin the same key: one is first, and no half-written file is left."""
+    journal = Journal(tmp_path)
+    made: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(journal.begin(ITEM, target="lab", now=1.0))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(made) == [False] * 7 + [True]
+    assert len(list((tmp_path / "open").iterdir())) == 1
+
+
+DIES_WHILE_SENDING = """
+import os, signal, sys
+from pathlib import Path
+from gpujobs import Client, Config, GpuJob
+from gpujobs.testing import MemoryBackend
+
+backend = MemoryBackend.create()
+backend.submit = lambda items: os.kill(os.getpid(), signal.SIGKILL)
+client = Client(Config(), backends={"memory": backend}, state_dir=Path(sys.argv[1]))
+client.submit(GpuJob(command=["train"], name="survivor"), idempotency_key="mine")
+"""
+
+
+def test_a_client_killed_between_begin_and_settle_can_be_resumed(backend: Cut, tmp_path: Path) -> None:
+    """Another process finds the open key, sends it, and then nothing is open."""
+    died = subprocess.run([sys.executable, "-c", DIES_WHILE_SENDING, tmp_path], check=False)
+    assert died.returncode == -signal.SIGKILL
+
+    client = client_of(backend, tmp_path)
+    assert [e.key for e in client.open_submissions()] == ["mine"]
+    (job,) = client.resume("mine")
+    assert job.status().name == "survivor"
+    assert client.open_submissions() == []
+
+
+NO_ROOM = """
+import resource, sys
+from pathlib import Path
+from gpujobs import Client, Config, GpuJob, GpuJobsError
+from gpujobs.testing import MemoryBackend
+
+backend = MemoryBackend.create()
+client = Client(Config(), backends={"memory": backend}, state_dir=Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    client.submit(GpuJob(command=["train"]))
+except GpuJobsError as e:
+    sys.exit(0 if "Nothing was submitted" in str(e) and not client.list_jobs(finished=True) else str(e))
+"""
+
+
+def test_without_room_nothing_is_sent_and_no_rubbish_left(tmp_path: Path) -> None:
+    """The file system takes not one byte: one clear error, no job, no file."""
+    subprocess.run([sys.executable, "-c", NO_ROOM, tmp_path], check=True)
+    assert list((tmp_path / "open").iterdir()) == []
+
+
+def test_many_are_journalled_all_or_none(backend: Cut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the third cannot be written down, the first two are not left open: nothing of them was sent."""
+    begin, calls = Journal.begin, iter(range(9))
+
+    def full(self: Journal, item: Submission, *, target: str, now: float) -> bool:
+        if next(calls) == 2:
+            raise GpuJobsError("Nothing was submitted.")
+        return begin(self, item, target=target, now=now)
+
+    monkeypatch.setattr(Journal, "begin", full)
+    client = client_of(backend, tmp_path)
+    with pytest.raises(GpuJobsError, match="Nothing was submitted"):
+        client.submit_many([GpuJob(command=["train"])] * 3)
+    assert (client.open_submissions(), client.list_jobs(finished=True)) == ([], [])
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": "x"}'])
+def test_an_unreadable_entry_is_named(backend: Cut, tmp_path: Path, content: str) -> None:
+    """It may stand for a job: the error names the file and removes nothing."""
+    client = client_of(backend, tmp_path)
+    (tmp_path / "open").mkdir()
+    bad = tmp_path / "open" / "bad.json"
+    bad.write_text(content)
+    with pytest.raises(GpuJobsError, match=r"bad\.json cannot be read"):
+        client.open_submissions()
+    assert bad.exists()
+
+
+def test_an_entry_that_cannot_be_removed_loses_no_job(
+    backend: Cut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The job is returned all the same; resuming the left-over finds the same one."""
+    client = client_of(backend, tmp_path)
+
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002  # the signature of Path.unlink
+        if path.suffix == ".json":
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok=missing_ok)
+
+    with caplog.at_level(logging.WARNING, "gpujobs"), monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", refuse)
+        job = client.submit(GpuJob(command=["x"]), idempotency_key="k")
+    assert "k is settled, but its journal entry cannot be removed: Permission denied" in caplog.text
+    assert client.resume("k") == [job]
+    assert client.open_submissions() == []
+
+
+def test_resuming_sends_what_was_sent_whatever_the_defaults_say_now(backend: Cut, tmp_path: Path) -> None:
+    """An explicit value that equals the model's default is not overruled, and a new default is not merged in."""
+    client = client_of(backend, tmp_path, DEFAULTS)
+    backend.cut = ATTEMPTS
+    with pytest.raises(UnavailableError):
+        client.submit(GpuJob(command=["train"], retries=0), idempotency_key="k")
+
+    other = client_of(backend, tmp_path, DEFAULTS + "name = 'added later'\n")
+    (job,) = other.resume()
+    assert [s.ref for s in other.list_jobs(finished=True)] == [job.ref]
+    assert job.status().name == ""
+
+
+def test_an_entry_that_was_tampered_with_is_not_sent(backend: Cut, tmp_path: Path) -> None:
+    """Its hash tells; it stays open for a person to look at."""
+    client = client_of(backend, tmp_path)
+    Journal(tmp_path).begin(ITEM, target="memory", now=1.0)
+    (path,) = (tmp_path / "open").iterdir()
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"spec": {"command": ["other"], "kind": "job"}}))
+
+    with pytest.raises(SubmitManyError, match="no longer means what was submitted") as caught:
+        client.resume()
+    assert isinstance(caught.value.errors[0], ConflictError)
+    assert client.list_jobs(finished=True) == []
+    assert len(client.open_submissions()) == 1
+
+
+def test_resuming_several_settles_those_that_can_be(
+    backend: Cut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose secret is not there any more does not hold up the other, and stays open."""
+    client = client_of(backend, tmp_path)
+    Journal(tmp_path).begin(submission(GpuJob(command=["x"], secrets=[Secret("TOKEN")]), "a"), target="memory", now=1.0)
+    Journal(tmp_path).begin(submission(GpuJob(command=["y"]), "b"), target="memory", now=2.0)
+
+    with pytest.raises(SubmitManyError, match="TOKEN is not set") as caught:
+        client.resume()
+    assert [ref is not None for ref in caught.value.refs] == [False, True]
+    monkeypatch.setenv("TOKEN", "again")
+    assert [e.key for e in client.open_submissions()] == ["a"]
+    assert len(client.resume()) == 1
+
+
+def test_a_call_that_is_refused_as_a_whole_leaves_nothing_open(backend: Cut, tmp_path: Path) -> None:
+    """Nothing was sent, so there is nothing to resume; each item has the reason."""
+    client = client_of(backend, tmp_path)
+    backend.broken = AuthError("The token has expired.", next_step="Log in.")
+    with pytest.raises(AuthError, match="expired"):
+        client.submit(GpuJob(command=["x"]))
+    with pytest.raises(SubmitManyError) as caught:
+        client.submit_many([GpuJob(command=["x"])] * 2)
+    assert [type(e) for e in caught.value.errors] == [AuthError, AuthError]
+    assert client.open_submissions() == []
