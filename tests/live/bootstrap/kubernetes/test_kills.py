@@ -44,7 +44,7 @@ def deaths(lab: Lab, directory: Path, words: tuple[str, ...], ready: Callable[[]
             yield f"{when} {number}"
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800, func_only=True)
 def test_sharing_that_was_killed_is_finished(installed: Lab, tmp_path: Path) -> None:
     """Every apply that died is finished by the next, and taken back whole."""
     died = []
@@ -58,7 +58,7 @@ def test_sharing_that_was_killed_is_finished(installed: Lab, tmp_path: Path) -> 
     assert len(died) >= 8
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800, func_only=True)
 def test_the_undo_of_sharing_that_was_killed_is_finished(installed: Lab, tmp_path: Path) -> None:
     """Every undo that died is finished by the next."""
     died = []
@@ -70,7 +70,7 @@ def test_the_undo_of_sharing_that_was_killed_is_finished(installed: Lab, tmp_pat
     assert len(died) >= 6
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800, func_only=True)
 def test_an_operator_that_was_killed_is_finished(lab: Lab, tmp_path: Path) -> None:
     """An install that died, and then a removal that died: both are finished by the next run, without a trace."""
     before = lab.objects()
