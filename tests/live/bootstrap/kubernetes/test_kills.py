@@ -47,7 +47,7 @@ def deaths(lab: Lab, directory: Path, words: tuple[str, ...], ready: Callable[[]
 @pytest.mark.timeout(1800, func_only=True)
 def test_sharing_that_was_killed_is_finished(installed: Lab, tmp_path: Path) -> None:
     """Every apply that died is finished by the next, and taken back whole."""
-    died = []
+    died: list[str] = []
     for death in deaths(installed, tmp_path, SHARE, lambda: None):
         died.append(death)
         done(installed, *SHARE)
@@ -61,7 +61,7 @@ def test_sharing_that_was_killed_is_finished(installed: Lab, tmp_path: Path) -> 
 @pytest.mark.timeout(1800, func_only=True)
 def test_the_undo_of_sharing_that_was_killed_is_finished(installed: Lab, tmp_path: Path) -> None:
     """Every undo that died is finished by the next."""
-    died = []
+    died: list[str] = []
     for death in deaths(installed, tmp_path, ("gpu-sharing", "undo", "--yes"), lambda: done(installed, *SHARE)):
         died.append(death)
         installed.gpujobs("gpu-sharing", "undo", "--yes")  # refused where only the last note was missing
@@ -75,7 +75,7 @@ def test_an_operator_that_was_killed_is_finished(lab: Lab, tmp_path: Path) -> No
     """An install that died, and then a removal that died: both are finished by the next run, without a trace."""
     before = lab.objects()
     install = ("gpu-operator", "apply", "--yes", "--chart", lab.chart, "--ready-timeout", "90", *lab.settings())
-    died = []
+    died: list[str] = []
     (tmp_path / "apply").mkdir()
     for death in deaths(lab, tmp_path / "apply", install, lambda: None):
         died.append(death)
