@@ -1,4 +1,4 @@
-"""Break the bootstrap in twenty ways, one at a time, and show that the tests notice each.
+"""Break the bootstrap in more than twenty ways, one at a time, and show that the tests notice each.
 
 Run by hand: ``python tests/bootstrap/mutations.py``. Exit code 1 names what went unnoticed.
 """

@@ -14,9 +14,9 @@ UBUNTU=${GPUJOBS_UBUNTU_MIRROR:-http://archive.ubuntu.com/ubuntu}
 
 make_root() {
   local suite=$1 root=$BED/root/$1 debs=$BED/debs/$1
-  [ ! -e "$root.ready" ] || return 0
+  [ ! -e "$root.ready-2" ] || return 0
   mkdir -p "$BED/root" "$debs"; rm -rf --one-file-system "$root"
-  local with=(--variant=minbase --include=openssh-server,iproute2,procps,ca-certificates)
+  local with=(--variant=minbase --include=openssh-server,iproute2,procps,ca-certificates,python3)
   case $suite in
     # Debian has no keyring of Ubuntu, and its debootstrap may be older than the suite: all of them share one script.
     noble) debootstrap "${with[@]}" --no-check-gpg --components=main,universe "$suite" "$root" "$UBUNTU" \
@@ -31,7 +31,7 @@ make_root() {
   install -m 755 "$HERE/nvidia-smi.sh" "$root/usr/bin/nvidia-smi"
   ssh-keygen -q -t ed25519 -N '' -f "$root.key" <<<y >/dev/null
   install -d -m 700 "$root/root/.ssh"; install -m 600 "$root.key.pub" "$root/root/.ssh/authorized_keys"
-  touch "$root.ready"
+  touch "$root.ready-2"
 }
 
 index() {            # what dpkg-scanpackages would say, without needing it
