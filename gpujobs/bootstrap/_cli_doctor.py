@@ -10,51 +10,50 @@ import typer
 from gpujobs.bootstrap import doctor as doctors
 from gpujobs.bootstrap._cli_options import LOCAL, Host, Json, SshOption, Sudo, Yes, connector
 from gpujobs.bootstrap._cli_output import confirm, err, out, print_json, reported
-from gpujobs.bootstrap.slurm import checkup as slurm
+from gpujobs.bootstrap.visits import of_host, of_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from gpujobs.bootstrap.doctor import Trouble
     from gpujobs.bootstrap.shell import Shell
-
-    # Looks at a host and returns None where there is nothing of its kind, else the troubles and the machines.
-    Checkup = Callable[[str, Callable[[str], Shell]], tuple[list[Trouble], Mapping[str, Shell]] | None]
-
-CHECKUPS: Mapping[str, Checkup] = {"Slurm": slurm.checkup}
-"""One per kind of system; each says None where its system is not."""
+    from gpujobs.bootstrap.visits import Visit
 
 
 def doctor(
     *,
     host: Host = LOCAL,
+    target: Annotated[
+        str | None, typer.Option("--target", "-t", help="What a target of the configuration is on.")
+    ] = None,
     fix: Annotated[bool, typer.Option("--fix", help="Run the fixes that lose nothing, after asking.")] = False,
     yes: Yes = False,
     sudo: Sudo = False,
     ssh_option: SshOption = None,
     json_: Json = False,
 ) -> None:
-    """Say what is wrong with the cluster on a machine, why, and what mends it."""
+    """Say what is wrong with a machine, a cluster or a target, why, and what mends it."""
     with reported():
-        connect = connector(sudo=sudo, ssh_options=ssh_option)
-        found, troubles = _examine(host, connect, fix=fix, yes=yes, quiet=json_)
+        visit = of_target(target) if target else of_host(host)
+        connect = connector(sudo=sudo, ssh_options=(*visit.ssh_options, *(ssh_option or ())))
+        found, troubles = _examine(visit, connect, fix=fix, yes=yes, quiet=json_)
         if json_:
             print_json({"systems": found, "troubles": [trouble.to_json() for trouble in troubles]})
         elif not found:
-            out().print(f"There is neither {' nor '.join(CHECKUPS)} on {host}.")
+            out().print(f"There is neither {' nor '.join(visit.checkups)} on {visit.host}.")
         elif not troubles:
-            out().print(f"{' and '.join(found)} on {host}: nothing is wrong.")
+            out().print(f"{', '.join(found)} on {visit.host}: nothing is wrong.")
     if troubles:
         raise typer.Exit(1)
 
 
 def _examine(
-    host: str, connect: Callable[[str], Shell], *, fix: bool, yes: bool, quiet: bool
+    visit: Visit, connect: Callable[[str], Shell], *, fix: bool, yes: bool, quiet: bool
 ) -> tuple[list[str], list[Trouble]]:
     found: list[str] = []
     left: list[Trouble] = []
-    for name, checkup in CHECKUPS.items():
-        result = checkup(host, connect)
+    for name, checkup in visit.checkups.items():
+        result = checkup(visit.host, connect)
         if result is None:
             continue
         found.append(name)
@@ -66,7 +65,7 @@ def _examine(
             confirm(f"Run the fixes of {len(safe)} of these {len(troubles)} troubles?", yes=yes)
             for trouble in doctors.mend(safe, shells):
                 err().print(f"mended: {trouble.what}", style="green")
-            again = checkup(host, connect)
+            again = checkup(visit.host, connect)
             troubles = again[0] if again else []
             if not quiet and troubles:
                 err().print("What is left:")

@@ -53,3 +53,9 @@ def test_the_first_job_is_installed_and_run(place: Place) -> None:
     shutil.copytree(EXAMPLES.parent, copy, ignore=ignored)
     shown = place.run([copy / "examples" / "first-job"], timeout=280)
     assert "GPU 0: " in shown or ("no NVIDIA GPU" in shown and re.search(r"local://local/\S+ ran on ", shown))
+
+
+def test_vllm_says_what_it_takes(place: Place) -> None:
+    """It needs a Kubernetes cluster to run; what it asks for is tested with the bootstrap, against the manifests."""
+    shown = place.python(EXAMPLES / "vllm.py", "--help")
+    assert all(option in shown for option in ("--models", "--claim", "--replicas", "--render"))

@@ -1,0 +1,320 @@
+"""microk8s is planned, applied, cut off anywhere, and taken back, with a recording snap and microk8s."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gpujobs.bootstrap import Journal, LocalShell, Machine, Plan, RefusedError
+from gpujobs.bootstrap.engine import apply, undo
+from gpujobs.bootstrap.facts import Cpus, MachineFacts
+from gpujobs.bootstrap.microk8s import Microk8sWish, preflight
+from gpujobs.bootstrap.microk8s.microk8s import UNDOERS
+from gpujobs.bootstrap.microk8s.probes import Microk8sFacts, parse_tracking
+from gpujobs.bootstrap.microk8s.steps import microk8s_steps
+from gpujobs.bootstrap.microk8s.verify import as_user, verify
+
+STAND_IN = Path(__file__).parent / "stand_ins/stand_in.py"
+LESSON = [
+    "snap install microk8s --classic --channel=1.35/stable",
+    "usermod -a -G microk8s alice",
+    "microk8s status --wait-ready --timeout 600",
+    "microk8s enable dns",
+    "microk8s enable helm3",
+    "microk8s enable hostpath-storage",
+    "snap alias microk8s.kubectl kubectl",
+]
+
+
+def machine_facts(**changes: object) -> MachineFacts:
+    """An ordinary Ubuntu."""
+    facts = {
+        "hostname": "box", "os_id": "ubuntu", "os_version": "24.04", "os_name": "Ubuntu 24.04", "root": True,
+        "architecture": "x86_64", "systemd": True, "cgroups": "v2", "memory_mib": 16000, "disk_free_mib": 90000,
+        "cpus": Cpus(sockets=1, cores_per_socket=4, threads_per_core=1), "address": "10.0.0.4", "clock_offset_s": 0.0,
+    }  # fmt: skip
+    return MachineFacts.model_validate({**facts, **changes})
+
+
+def facts(home: Path, **changes: object) -> Microk8sFacts:
+    """That machine before microk8s."""
+    known = {"machine": machine_facts(), "snapd": True, "user": "alice", "home": str(home), "group": "alice"}
+    return Microk8sFacts.model_validate({**known, **changes})
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Path:
+    """A directory of stand-ins, their state, and alice's home."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "home").mkdir()
+    for name in ("snap", "microk8s", "usermod", "gpasswd", "id", "install", "chown"):
+        (tmp_path / "bin" / name).symlink_to(STAND_IN)
+    return tmp_path
+
+
+def machine(bed: Path, me: str) -> Machine:
+    """The machine with the stand-ins first on its PATH, and nothing else of a kubectl on it."""
+    shell = LocalShell("box", prefix=("env", f"STAND_IN={bed}", f"PATH={bed}/bin:/usr/sbin:/usr/bin:/sbin:/bin"))
+    return Machine("localhost", shell, Journal(shell, "microk8s", directory=f"{bed}/state", user=me))
+
+
+def plan(bed: Path, me: str, wish: Microk8sWish | None = None) -> Plan:
+    """The plan for that machine."""
+    wish = wish or Microk8sWish()
+    steps = microk8s_steps(wish, {"localhost": facts(bed / "home")}, {"localhost": machine(bed, me).shell})
+    # Whether this machine has a kubectl is its own business.
+    steps = tuple(step for step in steps if step.key != "command:alias")
+    return Plan("microk8s", {"localhost": machine(bed, me)}, steps, wish.model_dump(mode="json"))
+
+
+def state(bed: Path) -> dict[str, object]:
+    """What the stand-ins say is so."""
+    path = bed / "state.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def log(bed: Path) -> list[str]:
+    """What was run that changes anything."""
+    return (bed / "log").read_text().splitlines() if (bed / "log").exists() else []
+
+
+def test_the_plan_has_the_lessons_commands_in_their_order(tmp_path: Path) -> None:
+    """Every command of the lesson's setup stands in the plan, in its order; the hold is the only other one."""
+    steps = microk8s_steps(Microk8sWish(addons=("dns", "helm3", "storage")), {"localhost": facts(tmp_path)}, {})
+
+    commands = [command for step in steps for command in step.commands()]
+
+    assert [command for command in commands if command in LESSON] == LESSON
+    assert sorted(set(commands) - set(LESSON)) == [
+        f"microk8s config  # merged into {tmp_path}/.kube/config as the context microk8s; what is there stays",
+        "snap refresh --hold microk8s",
+    ]
+
+
+def test_apply_sets_it_up_and_the_second_apply_changes_nothing(bed: Path, me: str, lock_file: str) -> None:
+    """The commands are run once."""
+    apply(plan(bed, me), lock_file=lock_file)
+    once = log(bed)
+
+    second = apply(plan(bed, me), lock_file=lock_file)
+
+    assert state(bed) == {
+        "installed": True, "channel": "1.35/stable", "held": True, "addons": ["dns", "helm3", "hostpath-storage"],
+        "groups": ["alice", "microk8s"], "alias": False, "nodes": [],
+    }  # fmt: skip
+    assert second.changed == []
+    assert log(bed) == once
+
+
+def test_the_kubeconfig_keeps_what_is_in_it(bed: Path, me: str, lock_file: str) -> None:
+    """The cluster is one more context, the current one stays, and an undo takes out no more than that."""
+    config = bed / "home/.kube/config"
+    config.parent.mkdir()
+    mine = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "work", "cluster": {"server": "https://work"}}],
+        "users": [{"name": "work", "user": {"token": "x"}}],
+        "contexts": [{"name": "work", "context": {"cluster": "work", "user": "work"}}],
+        "current-context": "work",
+    }
+    config.write_text(yaml.safe_dump(mine))
+
+    apply(plan(bed, me), lock_file=lock_file)
+    both = yaml.safe_load(config.read_text())
+    undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
+
+    assert [entry["name"] for entry in both["contexts"]] == ["work", "microk8s"]
+    assert both["current-context"] == "work"
+    assert config.stat().st_mode & 0o777 == 0o600
+    assert yaml.safe_load(config.read_text()) == mine
+
+
+def test_a_context_of_somebody_else_is_not_overwritten(bed: Path, me: str, lock_file: str) -> None:
+    """A cluster of the same name on another server stays, and the error says what to do."""
+    config = bed / "home/.kube/config"
+    config.parent.mkdir()
+    text = "clusters: [{name: microk8s, cluster: {server: 'https://elsewhere'}}]\n"
+    config.write_text(text)
+
+    with pytest.raises(Exception, match="already has a context microk8s, for https://elsewhere"):
+        apply(plan(bed, me), lock_file=lock_file)
+
+    assert config.read_text() == text
+
+
+def test_no_secret_is_shown_or_noted(bed: Path, me: str, lock_file: str) -> None:
+    """The credentials of the cluster are in the kubeconfig and nowhere else."""
+    shown = json.dumps(plan(bed, me).to_json())
+    apply(plan(bed, me), lock_file=lock_file)
+
+    noted = Path(machine(bed, me).journal.path).read_text()
+
+    assert "hush-hush" in (bed / "home/.kube/config").read_text()
+    assert "hush-hush" not in shown + noted
+
+
+RUN = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_microk8s import apply, machine, plan, undo, UNDOERS
+bed, me, lock = Path({bed!r}), {me!r}, {lock!r}
+if {verb!r} == "apply":
+    apply(plan(bed, me), lock_file=lock)
+else:
+    undo({{"localhost": machine(bed, me)}}, UNDOERS, lock_file=lock)
+"""
+
+
+def run(verb: str, bed: Path, me: str, lock_file: str) -> int:
+    """An apply or an undo in a process of its own, which may be killed."""
+    code = RUN.format(tests=str(Path(__file__).parent), bed=str(bed), me=me, lock=lock_file, verb=verb)
+    ended = subprocess.run([sys.executable, "-c", code], check=False).returncode
+    # The lock goes with the last process that holds its pipe, a moment after the one that was killed.
+    subprocess.run(["flock", "-w", "10", lock_file, "true"], check=True)
+    return ended
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", range(1, 7))
+def test_a_killed_apply_is_finished_by_the_next(bed: Path, me: str, lock_file: str, when: str, number: int) -> None:
+    """Killed before or after any of its six changes, it goes on where it was, and an undo leaves no trace."""
+    (bed / "kill").write_text(f"{when} {number}")
+    killed = run("apply", bed, me, lock_file)
+    (bed / "kill").unlink()
+
+    apply(plan(bed, me), lock_file=lock_file)
+    done = state(bed)
+    undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
+
+    assert killed == -9
+    assert done["addons"] == ["dns", "helm3", "hostpath-storage"]
+    assert (done["held"], done["groups"]) == (True, ["alice", "microk8s"])
+    assert (state(bed)["installed"], state(bed)["groups"]) == (False, ["alice"])
+    assert list((bed / "home").iterdir()) == []
+    assert not (bed / "state").exists()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", range(7, 13))
+def test_a_killed_undo_is_finished_by_the_next(bed: Path, me: str, lock_file: str, when: str, number: int) -> None:
+    """Killed before or after any of its changes, the next undo takes back the rest."""
+    apply(plan(bed, me), lock_file=lock_file)
+    (bed / "kill").write_text(f"{when} {number}")
+    killed = run("undo", bed, me, lock_file)
+    (bed / "kill").unlink()
+
+    undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
+
+    assert killed == -9
+    assert (state(bed)["installed"], state(bed)["groups"]) == (False, ["alice"])
+    assert not (bed / "state").exists()
+
+
+def test_a_microk8s_that_was_there_stays(bed: Path, me: str, lock_file: str) -> None:
+    """An undo takes back what was added to it: not itself, not the addon it had."""
+    before = {"installed": True, "channel": "1.32/stable", "held": False, "addons": ["dns"], "groups": ["alice"]}
+    (bed / "state.json").write_text(json.dumps({**before, "alias": False, "nodes": []}))
+
+    apply(plan(bed, me), lock_file=lock_file)
+    undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
+
+    assert {key: state(bed)[key] for key in before} == before
+
+
+def test_a_microk8s_removed_by_hand_can_still_be_undone(bed: Path, me: str, lock_file: str) -> None:
+    """What is gone already is no error."""
+    apply(plan(bed, me), lock_file=lock_file)
+    (bed / "state.json").write_text(json.dumps({**state(bed), "installed": False}))
+
+    undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
+
+    assert not (bed / "state").exists()
+
+
+def test_nothing_of_dockers_is_in_any_command(bed: Path, me: str, lock_file: str) -> None:
+    """Neither the plan nor what an undo ran names containerd's data, a link or a packet filter rule."""
+    apply(plan(bed, me), lock_file=lock_file)
+    undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
+
+    forbidden = ("/var/lib/containerd", "docker", "iptables", "ip link", "/etc/cni", "veth")
+    assert [line for line in log(bed) if any(word in line for word in forbidden)] == []
+
+
+def test_a_worker_joins_with_a_token_that_is_shown_nowhere(tmp_path: Path) -> None:
+    """The plan names both commands and hides the token; the control plane waits for the node."""
+    wish = Microk8sWish(workers=("w1",))
+    cluster = {"localhost": facts(tmp_path), "w1": facts(tmp_path, machine=machine_facts(hostname="W1"))}
+    shells = {"localhost": LocalShell("localhost"), "w1": LocalShell("w1")}
+
+    steps = microk8s_steps(wish, cluster, shells)
+
+    commands = [command for step in steps if step.host == "w1" for command in step.commands()]
+    assert commands[-2:] == [
+        "microk8s add-node --token-ttl 600 --format json  # on localhost",
+        "microk8s join <secret> --worker",
+    ]
+    assert (steps[-1].host, steps[-1].key) == ("localhost", "command:node-w1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"machine": machine_facts(systemd=False)}, "no systemd"),
+        ({"snapd": False, "machine": machine_facts(os_id="fedora", os_name="Fedora 42")}, "no snapd"),
+        ({"other": "kubelet"}, "Another Kubernetes runs"),
+        ({"user": ""}, "no user"),
+        ({"machine": machine_facts(disk_free_mib=5000)}, "5 GiB free"),
+    ],
+)
+def test_what_cannot_work_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    """Before anything is changed, with the reason."""
+    with pytest.raises(RefusedError, match=message):
+        preflight.refuse(Microk8sWish(), {"localhost": facts(tmp_path, **changes)})
+
+
+def test_another_channel_is_told_and_kept(tmp_path: Path) -> None:
+    """Kubernetes is not upgraded by the way: the plan says how, and does not do it."""
+    found = facts(tmp_path, channel="1.32/stable")
+
+    said = list(preflight.warnings(Microk8sWish(), {"localhost": found}))
+
+    assert "stays there: to change it, `snap refresh microk8s --channel=1.35/stable`" in said[0]
+
+
+def test_the_channel_is_read_from_snap_list() -> None:
+    """The Tracking column counts, not the version."""
+    text = "Name Version Rev Tracking Publisher Notes\nmicrok8s v1.35.0 8511 1.35/stable canonical✓ classic,held\n"
+
+    assert parse_tracking(text) == "1.35/stable"
+
+
+def test_an_offline_machine_installs_from_a_directory(tmp_path: Path) -> None:
+    """The assertion first, then the snap; the store is not asked."""
+    found = facts(tmp_path, snap_files=("/srv/microk8s_8511.assert", "/srv/microk8s_8511.snap"))
+
+    steps = microk8s_steps(Microk8sWish(snap="/srv"), {"localhost": found}, {})
+
+    install = next(step for step in steps if step.key == "command:install")
+    assert install.commands() == (
+        "snap ack /srv/microk8s_8511.assert",
+        "snap install /srv/microk8s_8511.snap --classic",
+    )
+
+
+def test_the_user_is_asked_through_the_new_group() -> None:
+    """A login from before the group has it only by sg."""
+    argv = as_user("alice", ("microk8s", "kubectl", "get", "pods", "-A"))
+
+    assert argv == ("runuser", "-u", "alice", "--", "sg", "microk8s", "-c", "microk8s kubectl get pods -A")
+
+
+def test_verify_says_when_there_is_none(bed: Path, me: str) -> None:
+    """Without microk8s the first check fails, and nothing after it is claimed."""
+    checks = list(verify(machine(bed, me).shell, "root", 1))
+
+    assert [check.ok for check in checks] == [False]

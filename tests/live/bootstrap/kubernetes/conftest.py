@@ -1,0 +1,234 @@
+"""A real Kubernetes in a network of this test's own, with a chart that stands in for NVIDIA's."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from gpujobs.bootstrap import LocalShell
+from gpujobs.bootstrap.gpu_operator import GpuOperator
+from gpujobs.bootstrap.gpu_sharing import GpuSharing
+from gpujobs.bootstrap.kubernetes.access import Which
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+HERE = Path(__file__).parent
+BED = HERE.parents[1] / "kubernetes/bed"
+CHART = HERE / "gpu-operator"
+IMAGE = "gpujobs-testbed/busybox:1"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gpujobs-testbed"
+BUILT, KLAB = CACHE / "kubernetes", CACHE / "bootstrap-kubernetes"
+PROGRAMS = ("kubelet", "kubectl", "kube-apiserver", "gpuplugin", "helm")
+# What a bootstrap writes on this machine: here it is this test's own.
+_PRIVATE = """
+ip link set lo up
+mkdir -p /var/lib/gpujobs && mount -t tmpfs tmpfs /var/lib/gpujobs
+touch /run/gpujobs-bootstrap.lock && mount --bind "$1" /run/gpujobs-bootstrap.lock
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test waits for the bed to be built, which must not count as its own time."""
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300, func_only=True))
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The cluster, and how a user reaches it.
+
+    Attributes:
+        pid: The process that holds the network.
+        home: Where the bed keeps everything: ``run/node1/gpus`` are the GPUs of node1.
+        chart: The chart that stands in for NVIDIA's.
+        image: One with a shell, for pods.
+        extra: More variables for every command.
+        first: Directories before all others on the PATH.
+    """
+
+    pid: int
+    home: Path = KLAB
+    chart: str = str(CHART)
+    image: str = IMAGE
+    extra: dict[str, str] = field(default_factory=dict[str, str])
+    first: tuple[str, ...] = ()
+
+    def beside(self, first: Path, **extra: str) -> Lab:
+        """The same cluster, with a directory before all others on the PATH, and more variables."""
+        return replace(self, extra=extra, first=(str(first),))
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """The words that lead into the network."""
+        path = ":".join((*self.first, f"{KLAB}/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"))
+        variables = {"KLAB": str(KLAB), "KUBECONFIG": f"{KLAB}/admin.conf", "PATH": path, **self.extra}
+        words = [f"{name}={value}" for name, value in variables.items()]
+        return ("nsenter", "-t", str(self.pid), "-n", "-m", "--wd=/", "--", "env", *words)
+
+    @property
+    def shell(self) -> LocalShell:
+        """The machine whose kubectl and helm are used."""
+        return LocalShell("bed", prefix=self.prefix)
+
+    def run(self, *words: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in the network."""
+        return subprocess.run((*self.prefix, *words), input=stdin, capture_output=True, text=True, check=check)
+
+    def gpujobs(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run ``gpujobs bootstrap WORDS``."""
+        return self.run(sys.executable, "-m", "gpujobs.bootstrap", *words, check=False)
+
+    def doctor(self, *words: str) -> dict[str, Any]:
+        """The findings of ``gpujobs doctor`` about the cluster, as JSON."""
+        code = "import typer; from gpujobs.bootstrap._cli import doctor; a = typer.Typer(); a.command()(doctor); a()"
+        ran = self.run(sys.executable, "-c", code, "--json", *words, check=False)
+        assert ran.returncode in {0, 1}, ran.stderr
+        found: dict[str, Any] = json.loads(ran.stdout)
+        return found
+
+    def numbers(self) -> dict[str, int]:
+        """How many ``nvidia.com/gpu`` each node hands out."""
+        nodes = json.loads(self.run("kubectl", "get", "nodes", "-o", "json").stdout)["items"]
+        return {n["metadata"]["name"]: int(n["status"]["allocatable"].get("nvidia.com/gpu", 0)) for n in nodes}
+
+    def objects(self) -> set[str]:
+        """Everything that an operator may leave behind, by kind and name."""
+        listed = self.run("kubectl", "get", "ns,crd,clusterrole,clusterrolebinding,runtimeclass,cm", "-A", "-o", "name")
+        labels = self.run("kubectl", "get", "nodes", "-o", "jsonpath={.items[*].metadata.labels}").stdout
+        return {*listed.stdout.split(), *(["a node label"] if "device-plugin.config" in labels else [])}
+
+    def settings(self) -> tuple[str, ...]:
+        """The helm values that the bed needs, as ``--set`` words."""
+        values = {"testbed.run": f"{KLAB}/run", "testbed.yaml": yaml.__path__[0]}
+        return tuple(word for name, value in values.items() for word in ("--set", f"{name}={value}"))
+
+    @staticmethod
+    def eventually(true: Callable[[], bool], *, timeout_s: float = 60) -> None:
+        """Wait until something becomes true."""
+        end = time.monotonic() + timeout_s
+        while not true():
+            assert time.monotonic() < end, "it did not become true"
+            time.sleep(0.3)
+
+    def operator(self) -> GpuOperator:
+        """The operator of this cluster."""
+        return GpuOperator("bed", self.shell, Which(distribution="kubernetes"))
+
+    def sharing(self) -> GpuSharing:
+        """How its GPUs are shared."""
+        return GpuSharing("bed", self.shell, Which(distribution="kubernetes"))
+
+
+def _give_up(why: str) -> None:
+    if "bootstrap" in os.environ.get("GPUJOBS_REQUIRE", "").split(","):
+        pytest.fail(f"GPUJOBS_REQUIRE names bootstrap, and {why}.")
+    pytest.skip(f"the Kubernetes bed cannot be had: {why}")
+
+
+@contextmanager
+def _building(missing: Sequence[str]) -> Generator[None, None, None]:
+    """One build at a time; Kubernetes itself waits for the tests of the Kubernetes backend, which hold this lock."""
+    BUILT.mkdir(parents=True, exist_ok=True)
+    path = Path("/run/lock/gpujobs-testbed-kubernetes") if "kubelet" in missing else BUILT / ".extras.lock"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _prepare() -> None:
+    if not (BED / "up.sh").exists():
+        _give_up(f"{BED} is not there")
+    missing = [name for name in PROGRAMS if not (BUILT / "bin" / name).exists()]
+    if missing and not shutil.which("go"):
+        _give_up(f"{', '.join(missing)} have to be built, and there is no go")
+    subprocess.run([str(BED / "install.sh")], check=True, capture_output=True)
+    with _building(missing):
+        environment = {**os.environ, "KLAB": str(BUILT), "KLAB_EXTRAS": "helm"}
+        if missing:
+            subprocess.run(["nice", str(BED / "build.sh")], check=True, env=environment)
+        subprocess.run([str(BED / "images.sh")], check=True, env=environment, capture_output=True)
+    for name in ("bin", "images"):
+        (KLAB / name).mkdir(parents=True, exist_ok=True)
+        for path in (BUILT / name).iterdir():
+            if not (KLAB / name / path.name).exists():
+                (KLAB / name / path.name).symlink_to(path)
+
+
+@pytest.fixture(scope="session")
+def network() -> Iterator[int]:
+    """A process that holds a network and mounts of its own: the bed's fixed addresses disturb nobody there."""
+    _prepare()
+    (KLAB / "lock").touch()
+    holder = subprocess.Popen(["unshare", "--net", "--mount", "--propagation", "private", "sleep", "infinity"])
+    try:
+        Lab.eventually(lambda: Path(f"/proc/{holder.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink())
+        enter = ["nsenter", "-t", str(holder.pid), "-n", "-m", "--"]
+        subprocess.run([*enter, "sh", "-ec", _PRIVATE, "private", str(KLAB / "lock")], check=True)
+        yield holder.pid
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+@pytest.fixture(scope="session")
+def cluster(network: int) -> Iterator[Lab]:
+    """The cluster: node1 with two GPUs, node2 with one."""
+    lab = Lab(network)
+    lab.run(str(BED / "down.sh"))
+    up = lab.run(str(BED / "up.sh"), "--nodes", "2", "--gpus", "2", "--gpus", "1", check=False)
+    assert up.returncode == 0, up.stderr
+    try:
+        yield lab
+    finally:
+        lab.run(str(BED / "down.sh"))
+
+
+@pytest.fixture
+def lab(cluster: Lab) -> Iterator[Lab]:
+    """The cluster without an operator, before the test and after it."""
+    try:
+        yield cluster
+    finally:
+        _clean(cluster)
+
+
+def _clean(lab: Lab) -> None:
+    """Whatever a failed test left, goes."""
+    for words in (
+        ("helm", "uninstall", "gpu-operator", "-n", "gpu-operator"),
+        ("kubectl", "delete", "ns", "gpu-operator", "--ignore-not-found"),
+        ("kubectl", "delete", "crd", "clusterpolicies.nvidia.com", "--ignore-not-found"),
+        ("kubectl", "delete", "clusterrole,clusterrolebinding", "nvidia-device-plugin", "--ignore-not-found"),
+        ("kubectl", "label", "nodes", "--all", "nvidia.com/device-plugin.config-", "nvidia.com/mig.config-"),
+        ("kubectl", "taint", "nodes", "--all", "team-"),
+        ("kubectl", "uncordon", "node1", "node2"),
+        ("sh", "-c", "rm -rf /var/lib/gpujobs/*"),
+    ):
+        lab.run(*words, check=False)
+    for node, count in (("node1", 2), ("node2", 1)):
+        (KLAB / f"run/{node}/gpus").write_text(f"count={count}\nsmi={KLAB}/run/nvidia-smi\n")
+    lab.eventually(lambda: lab.numbers() == {"node1": 2, "node2": 1})
+
+
+@pytest.fixture
+def installed(lab: Lab) -> Lab:
+    """The cluster with an operator that gpujobs installed."""
+    ran = lab.gpujobs(
+        "gpu-operator", "apply", "--yes", "--chart", str(CHART), "--ready-timeout", "120", *lab.settings()
+    )
+    assert ran.returncode == 0, ran.stderr
+    return lab
