@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
+    from gpujobs._fields import Span
     from gpujobs._session import Session
     from gpujobs.job import RefLike
     from gpujobs.refs import Ref
@@ -61,7 +62,7 @@ class RunningVerbs:
         power = self._session.able(which, SupportsExec, "run commands inside a workload")
         return power.exec_interactive(which, words, replica=replica)
 
-    def wait_ready(self, ref: RefLike, *, timeout: float | None = None) -> Status:
+    def wait_ready(self, ref: RefLike, *, timeout: Span | None = None) -> Status:
         """Block until all copies of a service are ready, and none of a former definition is left.
 
         Raises:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 from gpujobs.errors import GpuJobsError, JobFailedError, WaitTimeoutError
 from gpujobs.states import State, Status
+from gpujobs.units import parse_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from gpujobs._fields import Span
     from gpujobs._poll import Poller
     from gpujobs._session import Session
     from gpujobs.backend import LogQuery
@@ -26,10 +28,11 @@ _SHOWN = 4
 class _Patience:
     """How long to wait, and how long to bear not being able to ask."""
 
-    def __init__(self, session: Session, timeout: float | None, unknown_timeout: float | None) -> None:
+    def __init__(self, session: Session, timeout: Span | None, unknown_timeout: Span | None) -> None:
         self._now = session.clock.monotonic
-        self._deadline = None if timeout is None else self._now() + timeout
-        self._unknown_timeout = unknown_timeout
+        left = None if timeout is None else parse_wait(timeout)
+        self._deadline = None if left is None else self._now() + left
+        self._unknown_timeout = None if unknown_timeout is None else parse_wait(unknown_timeout)
         self._unknown_since: float | None = None
 
     def left(self) -> float | None:
@@ -67,8 +70,8 @@ def wait(
     session: Session,
     refs: Sequence[Ref],
     *,
-    timeout: float | None,
-    unknown_timeout: float | None,
+    timeout: Span | None,
+    unknown_timeout: Span | None,
     until: Literal["all", "first"],
     on_status: Callable[[Sequence[Status]], None] | None = None,
 ) -> list[Status]:
@@ -83,7 +86,7 @@ def wait(
     return _wait_for(session, refs, enough, _Patience(session, timeout, unknown_timeout), on_status)
 
 
-def wait_ready(session: Session, ref: Ref, *, timeout: float | None) -> Status:
+def wait_ready(session: Session, ref: Ref, *, timeout: Span | None) -> Status:
     """Block until every copy of a service is ready and none of a former definition is left.
 
     Raises:

@@ -19,6 +19,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpujobs.errors import WaitTimeoutError
+from gpujobs.units import parse_wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from gpujobs._fields import Span
     from gpujobs.client import Client
     from gpujobs.job import Job, RefLike, Service
     from gpujobs.results import Capacity, ExecResult, Explanation, LogLine
@@ -80,10 +82,10 @@ class AsyncClient:
         """As ``Client.status`` of many."""
         return await _call(self.client.status, list(refs))
 
-    async def wait(self, ref: RefLike, *, timeout: float | None = None) -> Status:  # the client's own word
+    async def wait(self, ref: RefLike, *, timeout: Span | None = None) -> Status:  # the client's own word
         """As ``Client.wait`` of one; the thread behind it ends soon after a cancellation."""
         clock = self.client.clock
-        deadline = None if timeout is None else clock.monotonic() + timeout
+        deadline = None if timeout is None else clock.monotonic() + parse_wait(timeout)
         while True:
             left = None if deadline is None else deadline - clock.monotonic()
             try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from gpujobs._fields import JobFields
+    from gpujobs._fields import JobFields, Span
     from gpujobs.client import Client
     from gpujobs.job import Job, RefLike, Service
     from gpujobs.results import Capacity, Explanation, LogLine
@@ -126,8 +126,8 @@ def wait(  # type: ignore[overload-overlap]  # as for status
     refs: RefLike,
     /,
     *,
-    timeout: float | None = ...,
-    unknown_timeout: float | None = ...,
+    timeout: Span | None = ...,
+    unknown_timeout: Span | None = ...,
     until: Literal["all", "first"] = ...,
     on_status: Callable[[Sequence[Status]], None] | None = ...,
 ) -> Status: ...
@@ -136,8 +136,8 @@ def wait(
     refs: Iterable[RefLike],
     /,
     *,
-    timeout: float | None = ...,
-    unknown_timeout: float | None = ...,
+    timeout: Span | None = ...,
+    unknown_timeout: Span | None = ...,
     until: Literal["all", "first"] = ...,
     on_status: Callable[[Sequence[Status]], None] | None = ...,
 ) -> list[Status]: ...

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from gpujobs._fields import Span
     from gpujobs.backend import Backend, Clock
     from gpujobs.config import Config
     from gpujobs.job import RefLike
@@ -101,8 +102,8 @@ class Client(SubmitVerbs, RunningVerbs):
         refs: RefLike,
         /,
         *,
-        timeout: float | None = ...,
-        unknown_timeout: float | None = ...,
+        timeout: Span | None = ...,
+        unknown_timeout: Span | None = ...,
         until: Literal["all", "first"] = ...,
         on_status: Callable[[Sequence[Status]], None] | None = ...,
     ) -> Status: ...
@@ -112,8 +113,8 @@ class Client(SubmitVerbs, RunningVerbs):
         refs: Iterable[RefLike],
         /,
         *,
-        timeout: float | None = ...,
-        unknown_timeout: float | None = ...,
+        timeout: Span | None = ...,
+        unknown_timeout: Span | None = ...,
         until: Literal["all", "first"] = ...,
         on_status: Callable[[Sequence[Status]], None] | None = ...,
     ) -> list[Status]: ...
@@ -122,8 +123,8 @@ class Client(SubmitVerbs, RunningVerbs):
         refs: RefLike | Iterable[RefLike],
         /,
         *,
-        timeout: float | None = None,
-        unknown_timeout: float | None = None,
+        timeout: Span | None = None,
+        unknown_timeout: Span | None = None,
         until: Literal["all", "first"] = "all",
         on_status: Callable[[Sequence[Status]], None] | None = None,
     ) -> Status | list[Status]:
@@ -131,8 +132,8 @@ class Client(SubmitVerbs, RunningVerbs):
 
         Args:
             refs: One ref, or several.
-            timeout: Seconds to wait in all; None waits for ever.
-            unknown_timeout: Seconds to bear that the system cannot be asked.
+            timeout: How long to wait in all: seconds, a timedelta or "60s"; None waits for ever.
+            unknown_timeout: How long to bear that the system cannot be asked.
             until: ``first`` returns as soon as one has ended.
             on_status: Called with every round's statuses (progress).
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
+    from gpujobs._fields import Span
     from gpujobs.client import Client
     from gpujobs.results import Event, ExecResult, Explanation, LogLine, ReplicaStatus
     from gpujobs.specs import GpuService
@@ -50,9 +51,9 @@ class Job:
 
     def wait(
         self,
-        timeout: float | None = None,
+        timeout: Span | None = None,
         *,
-        unknown_timeout: float | None = None,
+        unknown_timeout: Span | None = None,
         on_status: Callable[[Sequence[Status]], None] | None = None,
     ) -> Status:
         """Block until it has ended. Interrupting the wait never ends the job.
@@ -102,7 +103,7 @@ class Job:
 class Service(Job):
     """A submitted GpuService."""
 
-    def wait_ready(self, timeout: float | None = None) -> Status:
+    def wait_ready(self, timeout: Span | None = None) -> Status:
         """Block until all copies are ready, and none of a former definition is left.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-__all__ = ["Duration", "Memory", "format_duration", "format_memory", "parse_duration", "parse_memory"]
+__all__ = ["Duration", "Memory", "format_duration", "format_memory", "parse_duration", "parse_memory", "parse_wait"]
 
 _BINARY: dict[str, int] = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _DECIMAL: dict[str, int] = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -75,6 +75,19 @@ def parse_duration(value: object) -> timedelta:
     if not timedelta(0) < duration <= timedelta(seconds=_MAX_SECONDS):
         raise ValueError(f"{value!r} is not a time above zero and below ten years: give {_TIME_FORMS}")
     return duration
+
+
+def parse_wait(value: object) -> float:
+    """Seconds to wait, from what ``parse_duration`` takes; zero or less means not to wait, infinity means for ever.
+
+    Raises:
+        ValueError: The value is no time.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:  # noqa: PLR0124  # not nan
+        return float(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return parse_duration(value).total_seconds()
 
 
 def _seconds(value: float) -> timedelta:

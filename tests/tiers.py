@@ -35,6 +35,8 @@ CHECKS = {
     "types": (("mypy",), ("pyright", "--pythonpath", sys.executable)),
 }
 MINORS = (10, 11, 12, 13)
+BEDS = ("bootstrap", "slurm", "kubernetes")
+"""Tiers on real clusters: there a test is given a second try, and pytest names those that needed it."""
 NEEDED_BY_TESTS = ("hypothesis", "jsonschema", "pytest", "pytest-timeout", "responses")
 
 
@@ -81,11 +83,13 @@ def pip(python: str | Path, *args: str) -> None:
     subprocess.run([*base, *args], cwd=ROOT, check=True)
 
 
-def pytest(python: str | Path, paths: Sequence[str], cwd: Path, env: dict[str, str]) -> Counts:
+def pytest(
+    python: str | Path, paths: Sequence[str], cwd: Path, env: dict[str, str], options: Sequence[str] = ()
+) -> Counts:
     """Run pytest on some directories; a run that breaks off counts as a failure."""
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        argv = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *paths]
+        argv = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *options, *paths]
         code = subprocess.run(argv, cwd=cwd, env=env, check=False).returncode
         counts = read_report(report)
     return counts if code in {0, 1, 5} and (code == 1) == bool(counts.failed) else counts._replace(failed=1)
@@ -152,7 +156,10 @@ def counted(tier: str, env: dict[str, str]) -> Counts:
     """Run one tier."""
     if tier in CHECKS:
         return check(tier)
-    return unit(env) if tier == "unit" else pytest(sys.executable, paths_of(tier), ROOT, env)
+    if tier == "unit":
+        return unit(env)
+    options = ("-m", "not long", "--reruns", "1", "-rfER") if tier in BEDS else ()
+    return pytest(sys.executable, paths_of(tier), ROOT, env, options)
 
 
 def run_tier(tier: str, required: set[str], *, run: Callable[[str, dict[str, str]], Counts] = counted) -> bool:

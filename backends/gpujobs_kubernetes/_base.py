@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from gpujobs.environment import variables
 from gpujobs.errors import NotFoundError
 from gpujobs_kubernetes._api import Api
 from gpujobs_kubernetes._facts import Site
@@ -66,6 +66,6 @@ class BackendBase:
 
 
 def _inherited(item: Submission) -> Mapping[str, str]:
-    """The variables of ``inherit_env`` that are set; names that the user sets as well are the user's."""
+    """The variables of ``inherit_env``; names that the user sets as well are the user's."""
     taken = {s.name for s in item.spec.secrets}
-    return {n: os.environ[n] for n in item.spec.inherit_env if n in os.environ and n not in taken}
+    return {n: v for n, v in variables(item.spec.inherit_env).items() if n not in taken}

@@ -9,6 +9,7 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from gpujobs.environment import VENV, active, variables
 from gpujobs_slurm._gres import gres_option
 from gpujobs_slurm._names import job_name, record_name
 from gpujobs_slurm._record import VERSION
@@ -78,11 +79,13 @@ def root_of(target: Target, facts: Facts) -> str:
 
 
 def inherited(spec: GpuJob, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of the submitting environment that a job asks for; those that are not set are left out."""
-    names = [n for n in spec.inherit_env if n != "venv"]
-    if "venv" in spec.inherit_env:
-        names += [n for n in ("VIRTUAL_ENV", "CONDA_PREFIX") if n in environ]
-    return {n: environ[n] for n in names if n in environ and n not in spec.env}
+    """The variables of the submitting environment that a job asks for; what the user sets as well is the user's.
+
+    Raises:
+        SpecError: One is not set, or no environment is active.
+    """
+    found = variables(spec.inherit_env, environ) | (active(environ) if VENV in spec.inherit_env else {})
+    return {name: value for name, value in found.items() if name not in spec.env}
 
 
 def shape(item: Submission) -> str | None:

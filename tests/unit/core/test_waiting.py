@@ -6,6 +6,7 @@ import gc
 import os
 import threading
 import warnings
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -192,3 +193,18 @@ def test_a_wait_over_two_targets_starves_neither(tmp_path: Path) -> None:
     with pytest.raises(WaitTimeoutError, match="memory://slow/1 is still RUNNING"):
         client.wait(jobs, timeout=60)
     assert [s.final for s in client.wait(jobs)] == [True, True]
+
+
+def test_a_time_to_wait_is_written_as_any_time(tmp_path: Path) -> None:
+    """Seconds, a text with a unit and a timedelta mean the same; what is no time is refused."""
+    backend = MemoryBackend.create(outcome=lambda _: Outcome(seconds=1000))
+    client = Client(Config(), backends={"memory": backend}, clock=backend.clock, state_dir=tmp_path)
+    job = client.submit(JOB)
+
+    for timeout in (5, "5s", timedelta(seconds=5), 0):
+        with pytest.raises(WaitTimeoutError):
+            job.wait(timeout=timeout)
+    for wrong in (float("nan"), "5", "soon", True):
+        with pytest.raises(ValueError, match="not a time"):
+            job.wait(timeout=wrong)
+    assert job.wait(timeout="1h").final

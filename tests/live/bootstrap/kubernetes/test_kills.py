@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from tests.live.bootstrap.kubernetes.conftest import Lab
 
+pytestmark = pytest.mark.long
+
 WHOLE = {"node1": 2, "node2": 1}
 KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
 SHARE = ("gpu-sharing", "apply", "--time-slice", "4", "--node", "node2=time-slice:2", "--yes")
