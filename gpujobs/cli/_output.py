@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
+import select
 import sys
 from typing import Any
 
@@ -23,6 +25,21 @@ def flush() -> None:
     """Let out what the buffer holds."""
     if sys.stdout is not None:
         sys.stdout.buffer.flush()
+
+
+def check_reader() -> None:
+    """For what may have nothing to say for long: notice that nobody reads any more.
+
+    Raises:
+        BrokenPipeError: The reader of stdout has gone.
+    """
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout.fileno(), 0)
+    except (AttributeError, OSError, ValueError):  # no stdout, or one that is no file
+        return
+    if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def line(text: str) -> None:

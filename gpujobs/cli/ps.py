@@ -124,3 +124,4 @@ def _changes(look: Callable[[], list[Status]], pause: float, *, json_: bool) -> 
         output.flush()
         seen = now
         time.sleep(pause)
+        output.check_reader()
