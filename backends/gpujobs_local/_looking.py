@@ -85,6 +85,18 @@ class Reader:
             for t in found.tasks
         ]
 
+    def check_replica(self, ref: Ref, replica: int | None) -> None:
+        """Let through a copy that there is.
+
+        Raises:
+            NotFoundError: There is no such workload, or it has no such copy.
+        """
+        with self._home.store.read() as db:
+            there = [int(task["idx"]) for task in one(db, ref).tasks]
+        if replica is not None and replica not in there:
+            only = f"{there[0]} to {there[-1]}" if len(there) > 1 else f"only {there[0]}"
+            raise NotFoundError(f"{ref} has no replica {replica}.", next_step=f"It has {only}.")
+
     def log_files(self, ref: Ref) -> list[LogFile]:
         """The files of every attempt of every task that the ref means and that was started."""
         with self._home.store.read() as db:

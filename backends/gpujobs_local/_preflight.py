@@ -10,6 +10,7 @@ from gpujobs.errors import PreflightError
 from gpujobs.units import format_memory
 from gpujobs_local import _cgroup
 from gpujobs_local._match import Demand, eligible
+from gpujobs_local._private import LONGEST
 
 if TYPE_CHECKING:
     from gpujobs.backend import Target
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from gpujobs_local._gpus import Device
     from gpujobs_local._match import Machine
 
-_LONGEST_WORD = 131_071
-"""Bytes of one argument or variable: MAX_ARG_STRLEN of execve(2), less its NUL."""
 _ROOM = 4096
 _SHM = "/dev/shm"  # noqa: S108  # its size, nothing is put there
 
@@ -119,9 +118,9 @@ def _check_words(spec: GpuJob) -> PreflightError | None:
     words += [(f"env {name}", f"{name}={value}") for name, value in spec.env.items()]
     sizes = [(where, len(word.encode())) for where, word in words]
     longest = max(sizes, key=lambda s: s[1])
-    if longest[1] > _LONGEST_WORD:
+    if longest[1] > LONGEST:
         return PreflightError(
-            f"{longest[0]}: a text of {longest[1]} bytes is more than the {_LONGEST_WORD} that Linux passes to a "
+            f"{longest[0]}: a text of {longest[1]} bytes is more than the {LONGEST} that Linux passes to a "
             "program in one argument or variable.",
             next_step='Put it into files={"name": ...} and read "$GPUJOBS_FILES/name".',
         )

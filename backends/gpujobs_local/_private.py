@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from gpujobs.errors import SpecError
 from gpujobs_local import _records
 
 if TYPE_CHECKING:
@@ -14,6 +15,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gpujobs_local._home import Home
+
+
+LONGEST = 131_071
+"""Bytes of one variable, its name and ``=`` included: MAX_ARG_STRLEN of execve(2), less its NUL."""
+
+
+def check(values: Mapping[str, Mapping[str, str]]) -> None:
+    """Let through what a process can be given.
+
+    Raises:
+        SpecError: A value is too long; it is not repeated.
+    """
+    for name, value in (pair for table in values.values() for pair in table.items()):
+        size = len(f"{name}={value}".encode(errors="surrogateescape"))
+        if size > LONGEST:
+            raise SpecError(
+                f"The value of {name} has {size - len(name) - 1} bytes: more than Linux passes in one variable.",
+                next_step='Put it into files={"name": ...} and read "$GPUJOBS_FILES/name".',
+            )
 
 
 def keep(home: Home, job_id: int, values: Mapping[str, Mapping[str, str]]) -> None:

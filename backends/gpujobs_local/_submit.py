@@ -73,6 +73,7 @@ class _Taking:
             "secrets": {s.name: s.reveal() for s in item.spec.secrets},
             "inherited": inherited(item.spec.inherit_env, base_path()),
         }
+        _private.check(private)
         known = _records.by_key(db, item.key)
         if known is not None:
             return _known(known, item, name)

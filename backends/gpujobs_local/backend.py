@@ -127,11 +127,11 @@ class LocalBackend:
         """The lines of the log files.
 
         Raises:
-            NotFoundError: There is no such job.
+            NotFoundError: There is no such job, or it has no such replica.
         """
         if not self._home.store.exists():
             raise not_found(ref)
-        self._reader.log_files(ref)
+        self._reader.check_replica(ref, query.replica)
         return read_logs(lambda: self._reader.log_files(ref), query)
 
     def cancel(self, refs: Sequence[Ref], /) -> list[GpuJobsError | None]:

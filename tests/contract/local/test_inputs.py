@@ -242,6 +242,15 @@ def test_ten_megabytes_in_one_text_are_refused(bench: Bench, where: str) -> None
     assert "Argument list too long" in str(status.reason)
 
 
+def test_a_secret_that_no_variable_can_hold_is_refused(bench: Bench) -> None:
+    """Before anything is written down, and without repeating it."""
+    with pytest.raises(SpecError, match="TOKEN has 200000 bytes") as caught:
+        bench.submit("true", secrets=[Secret("TOKEN", "s3cr3t-" + "x" * 199_993)])
+
+    assert "s3cr3t" not in str(caught.value)
+    assert "files=" in caught.value.next_step
+
+
 def test_a_hostile_state_directory_and_name(make_bench: MakeBench) -> None:
     """Spaces, quotes, question marks and newlines in the path of the records; the same in the name."""
     bench = make_bench(name="it's a ?mode=ro#%41\n$(x) \u00fc")

@@ -51,6 +51,9 @@ def test_replicas_are_told_apart(bench: Bench) -> None:
     assert bench.text(job, replica=1) == ["1", "end"]
     assert bench.text(job, tail=1) == ["end"] * 3
     assert sorted(bench.text(job, follow=True)) == ["0", "1", "2", "end", "end", "end"]
+    with pytest.raises(NotFoundError, match="no replica 3") as caught:
+        bench.text(job, replica=3)
+    assert "0 to 2" in caught.value.next_step
 
 
 def test_stdout_and_stderr_share_a_file_in_the_order_of_writing(bench: Bench) -> None:
