@@ -138,7 +138,8 @@ def unit(env: dict[str, str]) -> Counts:
         wheel = built_wheel(Path(scratch) / "wheel")
         copy = Path(scratch) / "copy"
         shutil.copytree(ROOT / "tests", copy / "tests", ignore=shutil.ignore_patterns("__pycache__", "live"))
-        shutil.copytree(ROOT / "docs", copy / "docs")
+        for name in ("docs", "examples"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", copy)
         for version, interpreter in pythons().items():
             home = ROOT / f".venv-tests-{version}"

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import queue
+import select
 import signal
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -118,7 +120,9 @@ class Follower:
             return self._events.get_nowait()
         except queue.Empty:
             self._writer.flush()
-            return self._events.get()
+        while True:
+            with suppress(queue.Empty):
+                return self._events.get(timeout=_SLICE_S)
 
     def _handle(self, event: _Event) -> None:
         if isinstance(event, _LogReady):
@@ -172,6 +176,8 @@ def _ask(ref: Ref) -> Literal["detach", "cancel", "stay"]:
     """What the person at the terminal wants; an end of input means to leave."""
     sys.stderr.write(f"\ngpujobs: {ref} is still there. [d]etach, [c]ancel it, or [Enter] to go on following? ")
     sys.stderr.flush()
+    while not select.select([sys.stdin], [], [], _SLICE_S)[0]:
+        pass
     answer = sys.stdin.readline()
     if not answer:
         return "detach"
