@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from gpujobs.refs import Ref
 
 OnInterrupt = Literal["detach", "cancel", "ask"]
+_SLICE_S = 0.2
+"""The main thread blocks no longer at a time: a signal that comes just before it blocks is handled only after it."""
 
 
 @dataclass(frozen=True, slots=True)
