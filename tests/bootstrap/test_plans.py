@@ -13,6 +13,7 @@ from gpujobs.bootstrap import LocalShell
 from gpujobs.bootstrap.slurm.probes import SlurmFacts
 from gpujobs.bootstrap.slurm.steps import slurm_steps
 from gpujobs.bootstrap.slurm.wish import SlurmWish
+from gpujobs.bootstrap.steps import Directory
 
 HERE = Path(__file__).parent
 CASES = sorted((HERE / "cases").glob("*.json"))
@@ -41,3 +42,16 @@ def test_the_plan_is_exactly_this(path: Path) -> None:
         path.write_text(json.dumps({**case, "steps": steps}, indent=1) + "\n")
 
     assert steps == json.loads(path.read_text())["steps"]
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_no_plan_ever_deletes_the_jobs_of_slurm(path: Path) -> None:
+    """What an undo finds in StateSaveLocation stays there, and it says why."""
+    case = json.loads(path.read_text())
+    facts = {host: machine(name) for host, name in case["facts"].items()}
+    wish = SlurmWish.model_validate(case["wish"])
+    steps = slurm_steps(wish, facts, {name: LocalShell(name) for name in facts})
+
+    kept = [s for s in steps if isinstance(s, Directory) and s.path == wish.state_directory]
+    assert [(s.host, s.contents) for s in kept] == [(wish.controller, "keep")]
+    assert "jobs" in kept[0].keep_why

@@ -15,7 +15,10 @@ UBUNTU=${GPUJOBS_UBUNTU_MIRROR:-http://archive.ubuntu.com/ubuntu}
 make_root() {
   local suite=$1 root=$BED/root/$1 debs=$BED/debs/$1
   [ ! -e "$root.ready-2" ] || return 0
-  mkdir -p "$BED/root" "$debs"; rm -rf --one-file-system "$root"
+  mkdir -p "$BED/root" "$debs"
+  # A debootstrap that was killed leaves its mounts.
+  awk -v below="$root/" 'index($2, below) == 1 { print $2 }' /proc/self/mounts | sort -r | xargs -r -n 1 umount -l
+  rm -rf --one-file-system "$root"
   local with=(--variant=minbase --include=openssh-server,iproute2,procps,ca-certificates,python3)
   case $suite in
     # Debian has no keyring of Ubuntu, and its debootstrap may be older than the suite: all of them share one script.
