@@ -108,7 +108,8 @@ def kill_at_lines(bench: Bench, ran: Path, *, points: int) -> None:
 def strace() -> str:
     """The program; installed where it is missing and that is allowed."""
     if shutil.which("strace") is None and shutil.which("apt-get") and os.geteuid() == 0:
-        subprocess.run(["apt-get", "install", "-y", "-qq", "strace"], check=True, stdout=subprocess.DEVNULL)
+        for words in (["update", "-qq"], ["install", "-y", "-qq", "strace"]):
+            subprocess.run(["apt-get", *words], check=True, stdout=subprocess.DEVNULL)
     found = shutil.which("strace")
     if found is None:
         pytest.skip("strace is not installed, and only root may install it")

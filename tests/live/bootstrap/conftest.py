@@ -30,11 +30,36 @@ ASIDE = (
 )
 
 
+# Program -> the package of Debian and Ubuntu that has it.
+NEEDED = {
+    "debootstrap": "debootstrap",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "ip": "iproute2",
+    "ssh": "openssh-client",
+    "pgrep": "procps",
+}
+
+
+def _missing() -> list[str]:
+    return [name for name in NEEDED if not shutil.which(name)]
+
+
+def _install() -> None:
+    """What is missing, where there is a package for it; what goes wrong shows as still missing."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    wait = ("-o", "DPkg::Lock::Timeout=300")
+    packages = sorted({NEEDED[name] for name in _missing()})
+    for words in (("update", "-q"), ("install", "-yq", "--no-install-recommends", *packages)):
+        subprocess.run(["apt-get", *wait, *words], check=False, env=environment, stdout=subprocess.DEVNULL)
+
+
 def _obstacle() -> str:
     if os.geteuid() != 0:
         return "it needs root"
-    missing = [name for name in ("debootstrap", "unshare", "nsenter", "ip", "ssh", "pgrep") if not shutil.which(name)]
-    return f"it needs {', '.join(missing)}" if missing else ""
+    if _missing() and shutil.which("apt-get"):
+        _install()
+    return f"it needs {', '.join(_missing())}" if _missing() else ""
 
 
 @pytest.fixture(scope="session", autouse=True)
