@@ -37,6 +37,8 @@ CHECKS = {
 MINORS = (10, 11, 12, 13)
 BEDS = ("bootstrap", "slurm", "kubernetes")
 """Tiers on real clusters: there a test is given a second try, and pytest names those that needed it."""
+EXCUSED = "SLURM OF sid"
+"""How a skip begins that turns nothing red: Debian's rolling suite may not install for a day."""
 NEEDED_BY_TESTS = ("hypothesis", "jsonschema", "pytest", "pytest-timeout", "responses")
 
 
@@ -46,13 +48,20 @@ class Counts(NamedTuple):
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    excused: int = 0
+    """Of the skipped ones: those that a required tier may skip."""
 
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
     def plus(self, other: Counts) -> Counts:
         """The sum of both."""
-        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+        return Counts(
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+            self.excused + other.excused,
+        )
 
 
 def say(text: str) -> None:
@@ -104,7 +113,8 @@ def read_report(report: Path) -> Counts:
     for suite in suites:
         tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
         failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-        total = total.plus(Counts(tests - failed - skipped, failed, skipped))
+        excused = sum(str(s.get("message")).startswith(EXCUSED) for s in suite.iter("skipped"))
+        total = total.plus(Counts(tests - failed - skipped, failed, skipped, excused))
     return total
 
 
@@ -177,7 +187,7 @@ def run_tier(tier: str, required: set[str], *, run: Callable[[str, dict[str, str
         counts = Counts(failed=1)
     say(f"-- {tier} took {time.monotonic() - began:.0f} s")
     say(f"{tier}: {counts}")
-    return not counts.failed and not (tier in required and (counts.skipped or not counts.passed))
+    return not counts.failed and not (tier in required and (counts.skipped > counts.excused or not counts.passed))
 
 
 def parse(argv: Sequence[str], here: Sequence[str]) -> tuple[list[str], set[str]]:

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -105,3 +106,18 @@ def test_a_required_tier_may_skip_nothing(
     assert tiers.run_tier("slurm", required, run=ran) is enough
     lines = capsys.readouterr().out.splitlines()
     assert lines.count(f"slurm: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped") == 1
+
+
+def test_only_the_rolling_suite_may_be_skipped_where_it_is_required(tiers: Any, tmp_path: Path) -> None:
+    """Its skips are counted as skips and told, and do not make the tier fail; any other does."""
+    report = tmp_path / "report.xml"
+    skip = '<testcase><skipped message="SLURM OF {} NOT RUN: no chroot"/></testcase>'
+    ends = {}
+    for suite in ("sid", "trixie"):
+        cases = "<testcase/>" + skip.format(suite)
+        report.write_text(f'<testsuites><testsuite tests="2" skipped="1">{cases}</testsuite></testsuites>')
+        counts = tiers.read_report(report)
+        assert str(counts) == "1 passed, 0 failed, 1 skipped"
+        ends[suite] = tiers.run_tier("slurm", {"slurm"}, run=Mock(return_value=counts))
+
+    assert ends == {"sid": True, "trixie": False}
