@@ -36,10 +36,12 @@ CHECKS = {
 }
 MINORS = (10, 11, 12, 13)
 BEDS = ("bootstrap", "slurm", "kubernetes")
-"""Tiers on real clusters: there a test is given a second try, and pytest names those that needed it."""
+"""Tiers on real clusters: what they need may not run on this machine, and tests marked ``long`` are left out."""
+SECOND_TRY = ("--reruns", "1", "-rfER")
+"""A test of real processes and clocks may fail on a busy machine: it is tried once more, and pytest names it."""
 EXCUSED = "SLURM OF sid"
 """How a skip begins that turns nothing red: Debian's rolling suite may not install for a day."""
-NEEDED_BY_TESTS = ("hypothesis", "jsonschema", "pytest", "pytest-timeout", "responses")
+NEEDED_BY_TESTS = ("hypothesis", "jsonschema", "pytest", "pytest-rerunfailures", "pytest-timeout", "responses")
 
 
 class Counts(NamedTuple):
@@ -157,7 +159,9 @@ def unit(env: dict[str, str]) -> Counts:
                 subprocess.run([interpreter, "-m", "venv", "--without-pip", str(home)], check=True)
             pip(home / "bin/python", f"gpujobs[all] @ {wheel.as_uri()}", *NEEDED_BY_TESTS)
             pip(home / "bin/python", "--force-reinstall", "--no-deps", str(wheel))
-            counts = pytest(home / "bin/python", paths_of("unit"), copy, {**env, "GPUJOBS_WHEEL": str(wheel)})
+            counts = pytest(
+                home / "bin/python", paths_of("unit"), copy, {**env, "GPUJOBS_WHEEL": str(wheel)}, SECOND_TRY
+            )
             say(f"-- unit on Python {version}: {counts}")
             total = total.plus(counts)
     return total
@@ -169,8 +173,8 @@ def counted(tier: str, env: dict[str, str]) -> Counts:
         return check(tier)
     if tier == "unit":
         return unit(env)
-    options = ("-m", "not long", "--reruns", "1", "-rfER") if tier in BEDS else ()
-    return pytest(sys.executable, paths_of(tier), ROOT, env, options)
+    chosen = ("-m", "not long") if tier in BEDS else ()
+    return pytest(sys.executable, paths_of(tier), ROOT, env, [*SECOND_TRY, *chosen])
 
 
 def run_tier(tier: str, required: set[str], *, run: Callable[[str, dict[str, str]], Counts] = counted) -> bool:

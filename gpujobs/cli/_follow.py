@@ -1,8 +1,8 @@
 """Following one workload to its end: its log to stdout, its state to stderr, and what an interrupt does.
 
-Two threads ask, one for the log and one for the state; they hand over through one queue, and the main thread alone
-writes. So the log is written at once and in batches when it comes fast, an interrupt loses no line, and a question to
-the user stands still while it is answered.
+Threads ask: one for the log, one for the state, and one to cancel; they hand over through one queue, and the main
+thread alone writes. So the log is written at once and in batches when it comes fast, an interrupt loses no line, and a
+question to the user stands still while it is answered.
 """
 
 from __future__ import annotations
@@ -166,7 +166,13 @@ class Follower:
             output.note(f"left {self._ref} running; follow it with: gpujobs logs -f {self._ref}")
             raise Detached(number)
         output.note(f"cancelling {self._ref}; press Ctrl-C again to leave at once.")
-        self._client.cancel(self._ref)
+        threading.Thread(target=self._cancel, daemon=True).start()  # the main thread stays open to a second Ctrl-C
+
+    def _cancel(self) -> None:
+        try:
+            self._client.cancel(self._ref)
+        except BaseException as e:  # noqa: BLE001  # handed over and raised in the main thread
+            self._events.put(_Ended(None, e))
 
 
 def _raise(error: BaseException | None) -> None:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 def started(*jobs: Job) -> list[str]:
     """The ids of jobs in the order in which they started."""
-    times = [(job.wait(timeout=30).started_at, job.ref.id) for job in jobs]
-    return [name for _, name in sorted(times, key=str)]
+    times = {job.ref.id: job.wait(timeout=30).started_at for job in jobs}
+    assert None not in times.values()
+    return sorted(times, key=lambda name: str(times[name]))
 
 
 def test_jobs_start_in_the_order_in_which_they_came(bench: Bench) -> None:
