@@ -84,13 +84,13 @@ def spec_hash(spec: GpuJob | GpuService) -> str:
 
     Contents of files count by digest; secrets and inherited variables by name only.
     """
-    return _hash(spec, _given(spec))
+    return _hash(spec, _canonical(spec))
 
 
-def submission(spec: GpuJob | GpuService, key: str, *, given: bool = True) -> Prepared:
+def submission(spec: GpuJob | GpuService, key: str, *, made: bool = False) -> Prepared:
     """The workload with its key and hash, and its text for the journal."""
-    fields = _given(spec)
-    return Prepared(spec, key, _hash(spec, fields), _text(spec, fields), given)
+    fields = _canonical(spec)
+    return Prepared(spec, key, _hash(spec, fields), made, _text(spec, fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,12 @@ class Prepared(Submission):
 
     Attributes:
         text: The workload as JSON, secrets by name only.
-        given: Whether the key was given, so that it may have been used before.
     """
 
-    text: str
-    given: bool
+    text: str = ""
 
 
-def _given(spec: GpuJob | GpuService) -> str | None:
+def _canonical(spec: GpuJob | GpuService) -> str | None:
     """The canonical JSON of a workload in which only plain texts, numbers and tables were set; None for any other.
 
     Most are such, and serialising them field by field costs a third of what the models' own serialiser does.

@@ -76,7 +76,7 @@ class Journal:
             GpuJobsError: The state directory cannot be written; nothing was sent.
         """
         lines = _lines(items, target, now)
-        given = [item.key for item in items if item.given]
+        given = [item.key for item in items if not item.made]
         call = Call(
             f"{self._at}/{now:017.6f}-{secrets.token_hex(6)}.json",
             target,
