@@ -80,18 +80,19 @@ def sacct(ids: list[str]) -> list[str]:
 
 def parse_squeue(text: str) -> list[Row]:
     """The rows; a comment with a line break makes no second one."""
-    return [row for line in text.split("\n") if (row := parse_line(line)) is not None]
+    found = (parse_line(job_id, rest) for job_id, _, rest in (line.partition("|") for line in text.split("\n")))
+    return [row for row in found if row is not None]
 
 
-def parse_line(line: str) -> Row | None:
-    """One line of ``squeue``; None for what is none."""
-    parts = line.split("|", 10)
-    if len(parts) < 11 or not parts[0][:1].isdigit():  # noqa: PLR2004  # one part per field asked for
+def parse_line(job_id: str, rest: str) -> Row | None:
+    """One line of ``squeue``, parted after the id; None for what is none."""
+    parts = rest.split("|", 9)
+    if len(parts) < 10 or not job_id[:1].isdigit():  # noqa: PLR2004  # one part per field asked for
         return None
-    id_, state, reason, nodes, restarts, submitted, started, ended, code, name, comment = parts
+    state, reason, nodes, restarts, submitted, started, ended, code, name, comment = parts
     exit_code, signal = parse_exit(code)
     return Row(
-        id_,
+        job_id,
         state,
         reason,
         nodes,
