@@ -9,7 +9,7 @@ from gpujobs_slurm._names import is_ours
 from gpujobs_slurm._status import from_row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from gpujobs.refs import Ref
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from gpujobs_slurm._record import Record
     from gpujobs_slurm._rows import Row
 
-_Like: TypeAlias = "tuple[Row, Record | None, Status | None]"
+_Like: TypeAlias = "tuple[Status, str, Mapping[str, str], Record | None]"
+"""The first one, its name and labels, and the record where those of the others differ."""
 
 
 def doubtful(row: Row | None, *, read: bool) -> bool:
@@ -35,43 +36,49 @@ class Alike:
         self._queue = queue
         self._records = records
         self._read = read
-        self._likes: dict[tuple[str, int], _Like] = {}
 
-    def status(self, ref: Ref) -> Status | None:
-        """The status of one; None where it takes more than its row."""
-        row = self._queue.get(ref.id)
-        if row is None:
-            return None
-        parent, _, index = ref.id.partition("_")
-        like = self._likes.get((parent, id(row)))
-        if like is None:
-            like = self._likes[parent, id(row)] = self._like(ref, row, parent, index)
-        _, record, first = like
-        if first is None:
-            return None
-        name, labels = record.described(int(index) if index else None) if record else (first.name, first.labels)
-        return Status(
-            ref,
-            first.state,
-            name,
-            first.reason,
-            None,
-            None,
-            0,
-            first.replicas,
-            first.nodes,
-            first.submitted_at,
-            first.started_at,
-            None,
-            first.native,
-            dict(labels),
-            first.expected_end,
-        )
+    def statuses(self, refs: Sequence[Ref]) -> list[Status | None]:
+        """One per ref, in order; None where it takes more than its row."""
+        likes: dict[tuple[str, str], _Like | None] = {}
+        lines = self._queue.lines
+        found: list[Status | None] = []
+        for ref in refs:
+            job_id = ref.id
+            parent, _, index = job_id.partition("_")
+            key = (parent, lines.get(job_id, ""))
+            like = likes[key] if key in likes else likes.setdefault(key, self._like(ref, parent, index))
+            if like is None:
+                found.append(None)
+                continue
+            first, name, labels, record = like
+            if record is not None:
+                name, labels = record.described(int(index))
+            found.append(
+                Status(
+                    ref,
+                    first.state,
+                    name,
+                    first.reason,
+                    None,
+                    None,
+                    0,
+                    first.replicas,
+                    first.nodes,
+                    first.submitted_at,
+                    first.started_at,
+                    None,
+                    first.native,
+                    dict(labels) if labels else {},
+                    first.expected_end,
+                )
+            )
+        return found
 
-    def _like(self, ref: Ref, row: Row, parent: str, index: str) -> _Like:
-        record = self._records.get(parent)
+    def _like(self, ref: Ref, parent: str, index: str) -> _Like | None:
+        row, record = self._queue.get(ref.id), self._records.get(parent)
         deleted = record is None and parent in self._read
         summed = record is not None and (not record.plain or (record.size is not None and not index))
-        if deleted or summed or doubtful(row, read=parent in self._read):
-            return row, record, None
-        return row, record, from_row(ref, row, record, int(index) if index else None)
+        if row is None or deleted or summed or doubtful(row, read=parent in self._read):
+            return None
+        first = from_row(ref, row, record, int(index) if index else None)
+        return first, first.name, first.labels, record if record is not None and record.differing else None

@@ -75,8 +75,7 @@ class Looker:
         else:
             self._read(round_, set(self._transport.call("twins", self._root())).intersection(parents))
         self._ask(round_, self._open(round_, parents, refs))
-        alike = Alike(round_.queue, round_.records, round_.read)
-        quick = [alike.status(ref) for ref in refs]
+        quick = Alike(round_.queue, round_.records, round_.read).statuses(refs)
         rest = [(ref, split_id(ref.id)) for ref, status in zip(refs, quick, strict=True) if status is None]
         self._fill(round_, [part for _, part in rest if part])
         slow = iter([self._status(round_, ref, *part) if part else lost(ref) for ref, part in rest])

@@ -18,14 +18,15 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._lines: dict[str, str] = {}
+        self.lines: dict[str, str] = {}
+        """What stands behind each id."""
         self._alike: dict[str, Row | None] = {}
         self._ends: dict[str, Row] = {}
         self._elements: dict[str, list[int]] | None = None
 
     def add(self, text: str) -> None:
         """What ``squeue`` printed."""
-        lines = self._lines
+        lines = self.lines
         for line in text.split("\n"):
             job_id, _, rest = line.partition("|")
             if rest and job_id[:1].isdigit():
@@ -38,13 +39,13 @@ class Queue:
             parent, under, half = row.id.partition("_")
             for index in indices(half):
                 job_id = f"{parent}{under}{'' if index is None else index}"
-                if job_id not in self._lines:
+                if job_id not in self.lines:
                     self._ends.setdefault(job_id, row)
         self._elements = None
 
     def get(self, job_id: str) -> Row | None:
         """The row of a job or an element."""
-        rest = self._lines.get(job_id)
+        rest = self.lines.get(job_id)
         if rest is None:
             return self._ends.get(job_id)
         if rest not in self._alike:
@@ -55,7 +56,7 @@ class Queue:
         """Which elements of an array Slurm knows."""
         if self._elements is None:
             self._elements = {}
-            for job_id in (*self._lines, *self._ends):
+            for job_id in (*self.lines, *self._ends):
                 owner, under, index = job_id.partition("_")
                 if under and index.isdigit():
                     self._elements.setdefault(owner, []).append(int(index))

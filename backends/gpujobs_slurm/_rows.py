@@ -8,8 +8,12 @@ from typing import NamedTuple
 
 from gpujobs_slurm._states import meaning
 
-TIMES = {"SLURM_TIME_FORMAT": "%s"}
-"""Times as seconds since 1970; without it they are local to the client's time zone."""
+TIMES = {"SLURM_TIME_FORMAT": "%s", "TZ": "UTC0"}
+"""Times as seconds since 1970; without it they are local to the client's time zone.
+
+The C library gets such a number by way of the local time: with a fixed zone that is exact in the hour that a change of
+clocks repeats, and it does not look at /etc/localtime for each of them, which doubles the time of a long answer.
+"""
 
 _SQUEUE = (
     "JobArrayID", "State", "Reason", "NodeList", "RestartCnt", "SubmitTime", "StartTime", "EndTime", "exit_code",
