@@ -51,7 +51,7 @@ def claim_stem(root: str, keys: list[str], groups: list[str]) -> bool:
     """Claim all keys of one stem for these records, which are in place already; False where that cannot be."""
     stem, target = stem_of(keys[0]), _leading_to(groups)
     head = keys[0].partition(".")[0] + "."
-    if stem is None or len(target) > _LONGEST or not all(key.startswith(head) and stem_of(key) for key in keys):
+    if stem is None or len(target) > _LONGEST or not all(k.startswith(head) and _STEM.fullmatch(k) for k in keys):
         return False
     return _link(target, os.path.join(root, stem))
 
