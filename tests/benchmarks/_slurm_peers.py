@@ -51,7 +51,7 @@ def _submitit(directory: Path) -> Act:
 def _psij(directory: Path) -> Act:
     psij: Any = importlib.import_module("psij")
     executor: Any = psij.JobExecutor.get_instance("slurm")
-    attributes: Any = psij.JobAttributes(custom_attributes={"slurm.hold": ""})
+    attributes: Any = psij.JobAttributes(custom_attributes={"slurm.begin": "now+1day"})  # it has no --hold
 
     def submit() -> None:
         executor.submit(psij.Job(psij.JobSpec(executable="/bin/true", directory=directory, attributes=attributes)))
@@ -63,6 +63,6 @@ def _simple_slurm(directory: Path) -> Act:
     module: Any = importlib.import_module("simple_slurm")
 
     def submit() -> None:
-        module.Slurm("--hold", output=f"{directory}/simple_slurm.out").sbatch("true", verbose=False)
+        module.Slurm(hold=True, output=f"{directory}/simple_slurm.out").sbatch("true", verbose=False)
 
     return submit
