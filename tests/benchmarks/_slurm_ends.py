@@ -15,6 +15,7 @@ from gpujobs import GpuJob, Job, WaitTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from gpujobs import Client
 
@@ -73,15 +74,16 @@ def ends(client: Client, count: int) -> Iterator[Figure]:
     yield Figure("end of a job to wait()", statistics.median(late), "ms", 1500, f"{count} jobs, worst {max(late):.0f}")
 
 
-def following(client: Client) -> Iterator[Figure]:
+def following(client: Client, directory: Path) -> Iterator[Figure]:
     """The delay of a line, and how fast a long log is read beside ``tail -f``."""
     job = client.submit(["sh", "-c", "for i in $(seq 100); do date +%s.%N; sleep 0.05; done"])
     late = [(time.time() - float(line.text)) * 1000 for line in job.logs(follow=True)]
     yield Figure("line to follower", statistics.median(late), "ms", 200, f"{len(late)} lines, worst {max(late):.0f}")
     job = client.submit(["sh", "-c", f"yes 'step 1234 loss 0.5678 and the rest of a usual line' | head -n {_LINES}"])
     job.wait()
-    path = next(iter(client.config.all_targets.values())).options["job_dir"]
-    found = subprocess.run(["find", path, "-name", "log.0", "-size", "+1M"], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        ["find", directory, "-name", "log.0", "-size", "+1M"], capture_output=True, text=True, check=True
+    )
     bare = ["sh", "-c", f"tail -n +1 -f {found.stdout.split()[-1]} | head -n {_LINES}"]
     theirs = statistics.median(
         timed(lambda: subprocess.run(bare, stdout=subprocess.DEVNULL, check=True)) for _ in range(3)

@@ -116,7 +116,7 @@ def figures(client: Client, directory: Path, options: argparse.Namespace) -> Ite
     """All of them."""
     count: int = options.pairs
     yield from one(client, count)
-    yield from many(client, count)
+    yield from many(client, max(count // 10, 3))  # each pair puts two thousand jobs into the queue
     yield from (ratio(*found, None) for found in one_each(directory, program(SBATCH), max(count // 10, 5)))
     clear()
     yield from (ratio(*found, None) for found in alike(directory, program(ARRAY)))
@@ -125,7 +125,7 @@ def figures(client: Client, directory: Path, options: argparse.Namespace) -> Ite
     yield from calls(client)
     clear()
     yield from ends(client, max(count // 20, 5))
-    yield from following(client)
+    yield from following(client, directory)
 
 
 def main() -> None:
