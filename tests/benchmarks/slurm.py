@@ -8,7 +8,6 @@ Needs a running cluster (``SLURM_CONF``), best one of its own. Jobs are held, bu
 from __future__ import annotations
 
 import argparse
-import gc
 import itertools
 import os
 import platform
@@ -17,6 +16,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,11 +84,6 @@ def many(client: Client, count: int) -> Iterator[Figure]:
     clear()
 
 
-def rss() -> int:
-    """Bytes of memory that this process holds."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def statuses(client: Client, jobs: int, count: int) -> Iterator[Figure]:
     """Many jobs beside one bare squeue: its rows read, and every status built."""
     refs: list[Ref] = []
@@ -105,10 +100,11 @@ def statuses(client: Client, jobs: int, count: int) -> Iterator[Figure]:
 
     yield ratio(f"rows of {jobs}, decoded", *pairs(decoded, program(LISTING), count), 1.3)
     yield ratio(f"statuses of {jobs}", *pairs(lambda: client.status(refs), program(LISTING), count), 2.2)
-    gc.collect()
-    before = rss()
+    tracemalloc.start()
     held = client.status(refs)
-    yield Figure("memory of them", (rss() - before) / _MB, "MB", 60, f"{len(held)} statuses, while they are held")
+    kept, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    yield Figure("memory of them", most / _MB, "MB", 60, f"at most; {kept / _MB:.1f} MB for {len(held)} that are held")
     clear()
 
 
