@@ -96,13 +96,17 @@ def submit_bulks(root: str, items: list[Any], argv: list[str], timeout: float) -
     sbatch = processes.start(argv) if new else None  # for the reason given above
     try:
         try:
-            frees = _claim_bulks(root, items)
+            frees: list[list[int]] = _claim_bulks(root, items)
         except OSError as e:
             for item in items:
                 bulks.forget(root, item[0])
             return [dict(_unclaimed(root, e), free=[], taken={}) for _ in items]
         numbers = range(len(items))
-        return _each(lambda n: _send_bulk(root, items[n], frees[n], sbatch, argv, timeout), numbers)
+
+        def one(number: int) -> dict[str, Any]:
+            return _send_bulk(root, items[number], frees[number], sbatch, argv, timeout)
+
+        return _each(one, numbers)
     finally:
         if sbatch is not None:
             sbatch.abort()
