@@ -94,8 +94,7 @@ class Lab:
 
     def doctor(self, *words: str) -> dict[str, Any]:
         """The findings of ``gpujobs doctor`` about the cluster, as JSON."""
-        code = "import typer; from gpujobs.bootstrap._cli import doctor; a = typer.Typer(); a.command()(doctor); a()"
-        ran = self.run(sys.executable, "-c", code, "--json", *words, check=False)
+        ran = self.run(sys.executable, "-m", "gpujobs.cli", "doctor", "--json", *words, check=False)
         assert ran.returncode in {0, 1}, ran.stderr
         found: dict[str, Any] = json.loads(ran.stdout)
         return found
