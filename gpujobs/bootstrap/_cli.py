@@ -6,6 +6,7 @@ import click
 
 from gpujobs.bootstrap._cli_doctor import doctor
 from gpujobs.bootstrap._cli_monitoring import monitoring
+from gpujobs.bootstrap._cli_options import InOrder
 from gpujobs.bootstrap.gpu_operator._cli import app as gpu_operator
 from gpujobs.bootstrap.gpu_sharing._cli import app as gpu_sharing
 from gpujobs.bootstrap.microk8s._cli import app as microk8s
@@ -17,6 +18,7 @@ __all__ = ["app", "doctor"]
 
 @click.group(
     name="bootstrap",
+    cls=InOrder,
     context_settings=SETTINGS,
     epilog=example("gpujobs bootstrap --help", "gpujobs bootstrap slurm plan"),
 )

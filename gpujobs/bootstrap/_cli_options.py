@@ -11,7 +11,7 @@ from gpujobs.bootstrap._cli_output import reported
 from gpujobs.bootstrap.shell import LocalShell, SshShell, sudo_shell
 from gpujobs.cli._context import App
 from gpujobs.cli._options import several
-from gpujobs.cli._verb import SETTINGS, example, verb
+from gpujobs.cli._verb import SETTINGS, verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,12 +56,20 @@ def command(*examples: str, name: str | None = None) -> Callable[[Callable[..., 
     return verb(*examples, name=name, cls=_Reported)
 
 
+class InOrder(click.Group):
+    """Commands that its help lists in the order in which a person uses them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """As they were added."""
+        del ctx
+        return list(self.commands)
+
+
 def group(name: str, title: str, *commands: click.Command) -> click.Group:
     """Commands that belong together; the help ends with an example of the first."""
-    made = click.Group(name, help=title, context_settings=SETTINGS)
+    made = InOrder(name, help=title, context_settings=SETTINGS, epilog=commands[0].epilog)
     for one in commands:
         made.add_command(one)
-    made.epilog = commands[0].epilog or example(f"gpujobs bootstrap {name} --help")
     return made
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpujobs.bootstrap.managed import ManagedCluster
 from gpujobs.bootstrap.microk8s import preflight
+from gpujobs.bootstrap.microk8s.group import GroupBefore
 from gpujobs.bootstrap.microk8s.join import Join
 from gpujobs.bootstrap.microk8s.kubeconfig import KubeconfigContext
 from gpujobs.bootstrap.microk8s.network import NetworkBefore
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 WHAT = "microk8s"
 UNDOERS: Mapping[str, Undoer] = {
     **BASIC_UNDOERS,
-    **{kind.kind: kind.undo for kind in (Join, KubeconfigContext, NetworkBefore)},
+    **{kind.kind: kind.undo for kind in (GroupBefore, Join, KubeconfigContext, NetworkBefore)},
 }
 
 
