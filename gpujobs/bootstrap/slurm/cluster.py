@@ -8,6 +8,7 @@ from gpujobs.bootstrap.errors import RefusedError
 from gpujobs.bootstrap.managed import ManagedCluster
 from gpujobs.bootstrap.plan import Plan
 from gpujobs.bootstrap.slurm import addresses, preflight
+from gpujobs.bootstrap.slurm.leftovers import no_longer_wished
 from gpujobs.bootstrap.slurm.probes import SlurmFacts, gather_slurm
 from gpujobs.bootstrap.slurm.steps import slurm_steps
 from gpujobs.bootstrap.slurm.verify import verify
@@ -65,8 +66,14 @@ class SlurmCluster(ManagedCluster[SlurmWish]):
         preflight.refuse(wish, cluster)
         machines = self.machines(wish)
         shells = {name: machine.shell for name, machine in machines.items()}
-        steps = slurm_steps(wish, cluster, shells)
-        return Plan(WHAT, machines, steps, wish.model_dump(mode="json"), preflight.warnings(wish, cluster))
+        # After the rest: the daemons that stay have read by then that the others are no longer there.
+        leftovers = no_longer_wished(wish, cluster, machines, shells)
+        steps = (*slurm_steps(wish, cluster, shells), *leftovers)
+        warnings = (
+            *preflight.warnings(wish, cluster),
+            *(f"{left.host}: {left.keeps}" for left in leftovers if left.keeps),
+        )
+        return Plan(WHAT, machines, steps, wish.model_dump(mode="json"), warnings)
 
     def before_leaving(self, machines: Mapping[str, Machine]) -> None:
         """Cancel the jobs on these machines; with the daemons gone nobody could tell them to end."""
