@@ -65,10 +65,10 @@ def plan(host: str, shell: Shell, which: dict[str, Any], *, json_: bool, **optio
 def apply(host: str, shell: Shell, which: dict[str, Any], *, yes: bool, json_: bool, **options: Any) -> None:
     """Do what is missing; a second time nothing is, and it says so."""
     handled = GpuSharing(host, shell, Which.model_validate(which))
-    wished = _wish(handled, which, options)
+    planned = handled.plan(_wish(handled, which, options))
     apply_plan(
-        handled.plan(wished),
-        lambda on_event: handled.apply(wished, on_event=on_event),
+        planned,
+        lambda on_event: handled.carry_out(planned, on_event=on_event),
         yes=yes,
         as_json=json_,
         proof="gpujobs bootstrap gpu-sharing verify",
