@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from tests.bootstrap.conftest import ScriptedShell
 
 MACHINES = Path(__file__).parent / "machines"
-NOTED = {"keeps": "the database stays", "undo": [["id"]], "names": ["x"], "purge": True, "path": "/x", "before": None}
-NOTED |= {"name": "x", "systemd": True}
+NOTED = {
+    "keeps": "the database stays", "undo": [["id"]], "names": ["x"], "purge": True, "path": "/x", "before": None,
+    "name": "x", "systemd": True,
+}  # fmt: skip
 EVERYTHING = SlurmWish(accounting=True, rest=True)
 
 
@@ -46,11 +48,22 @@ def leftovers(machine: Machine, wish: SlurmWish) -> list[str]:
     return [left.entry.title for left in no_longer_wished(wish, facts(), {"localhost": machine}, shells)]
 
 
-REST = ["Run slurmrestd, which answers HTTP", "Have slurmrestd listen, and not as root"]
-REST += ["Make the directory of slurmrestd's unit", "Make a user for slurmrestd", "Install slurmrestd"]
-ACCOUNTING = ["Run slurmdbd, which keeps the records", "Write slurmdbd.conf", "Install slurmdbd"]
-ACCOUNTING += ["Make the database of the job records", "Run the database", "Tune the database for slurmdbd"]
-ACCOUNTING += ["Install the database"]
+REST = [
+    "Run slurmrestd, which answers HTTP",
+    "Have slurmrestd listen, and not as root",
+    "Make the directory of slurmrestd's unit",
+    "Make a user for slurmrestd",
+    "Install slurmrestd",
+]
+ACCOUNTING = [
+    "Run slurmdbd, which keeps the records",
+    "Write slurmdbd.conf",
+    "Install slurmdbd",
+    "Make the database of the job records",
+    "Run the database",
+    "Tune the database for slurmdbd",
+    "Install the database",
+]
 TOKENS = ["Have a key for tokens", "Install the plug-in for tokens"]
 
 
