@@ -19,7 +19,6 @@ import yaml
 
 from gpujobs.bootstrap import LocalShell
 from gpujobs.bootstrap.gpu_operator import GpuOperator
-from gpujobs.bootstrap.gpu_sharing import GpuSharing
 from gpujobs.bootstrap.kubernetes.access import Which
 
 if TYPE_CHECKING:
@@ -119,10 +118,6 @@ class Lab:
     def operator(self) -> GpuOperator:
         """The operator of this cluster."""
         return GpuOperator("bed", self.shell, Which(distribution="kubernetes"))
-
-    def sharing(self) -> GpuSharing:
-        """How its GPUs are shared."""
-        return GpuSharing("bed", self.shell, Which(distribution="kubernetes"))
 
 
 def _give_up(why: str) -> None:
