@@ -8,12 +8,12 @@ from gpujobs.bootstrap.slurm.steps import slurm_steps
 from gpujobs.bootstrap.steps import UNDOERS, TakeBack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from gpujobs.bootstrap.shell import Shell
     from gpujobs.bootstrap.slurm.probes import SlurmFacts
     from gpujobs.bootstrap.slurm.wish import SlurmWish
-    from gpujobs.bootstrap.step import Machine
+    from gpujobs.bootstrap.step import Machine, Step
 
 
 def no_longer_wished(
@@ -24,10 +24,14 @@ def no_longer_wished(
     What is asked is the journal and not the former wish: a run that was killed has changed that already.
     """
     everything = wish.replace(accounting=True, rest=True, nodes=wish.machines)
-    full, wanted = ({(step.host, step.key) for step in slurm_steps(one, cluster, shells)} for one in (everything, wish))
+    unwanted = _keys(slurm_steps(everything, cluster, shells)) - _keys(slurm_steps(wish, cluster, shells))
     return tuple(
         TakeBack(name, entry, UNDOERS[entry.kind])
         for name, machine in machines.items()
         for entry in reversed(tuple(machine.journal))
-        if (name, entry.key) in full - wanted
+        if (name, entry.key) in unwanted
     )
+
+
+def _keys(steps: Iterable[Step]) -> set[tuple[str, str]]:
+    return {(step.host, step.key) for step in steps}
