@@ -19,6 +19,7 @@ __all__ = ["app", "doctor"]
 @click.group(
     name="bootstrap",
     cls=InOrder,
+    no_args_is_help=False,
     context_settings=SETTINGS,
     epilog=example("gpujobs bootstrap --help", "gpujobs bootstrap slurm plan"),
 )

@@ -67,7 +67,7 @@ class InOrder(click.Group):
 
 def group(name: str, title: str, *commands: click.Command) -> click.Group:
     """Commands that belong together; the help ends with an example of the first."""
-    made = InOrder(name, help=title, context_settings=SETTINGS, epilog=commands[0].epilog)
+    made = InOrder(name, help=title, context_settings=SETTINGS, epilog=commands[0].epilog, no_args_is_help=False)
     for one in commands:
         made.add_command(one)
     return made
