@@ -85,12 +85,15 @@ def on_machine(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def connector(*, sudo: bool, ssh_options: Sequence[str]) -> Callable[[str], Shell]:
-    """How a machine's name becomes a way to reach it."""
+    """How a machine's name becomes a way to reach it, until the command ends."""
+    end = click.get_current_context()
 
     def connect(name: str) -> Shell:
         if name == LOCAL:
             return sudo_shell() if sudo else LocalShell()
-        return SshShell(name, options=tuple(ssh_options), sudo=sudo)
+        shell = SshShell(name, options=tuple(ssh_options), sudo=sudo)
+        end.call_on_close(shell.close)
+        return shell
 
     return connect
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from gpujobs.bootstrap._cli import app, doctor
+from gpujobs.cli import main
 
 GONE = ("--host", "root@nowhere.invalid", "--ssh-option=-oProxyCommand=false")
 
@@ -34,6 +35,27 @@ def test_a_host_that_is_gone_is_two_lines(verb: str) -> None:
     first, second = ended.stderr.splitlines()
     assert first.startswith("error: root@nowhere.invalid cannot be reached over ssh")
     assert second == "Make `ssh root@nowhere.invalid true` work without a question, and run this again."
+
+
+COMMANDS = (
+    *(f"slurm {verb}" for verb in ("plan", "apply", "verify", "undo", "nodes add root@n", "nodes remove root@n")),
+    *(f"microk8s {verb}" for verb in ("plan", "apply", "join root@n", "verify", "undo")),
+    *(f"gpu-operator {verb}" for verb in ("plan --set a.b=1", "apply", "verify --pod-timeout 9", "undo")),
+    *(f"gpu-sharing {verb}" for verb in ("plan --time-slice 2", "apply --mps 2", "verify", "undo")),
+)
+
+
+@pytest.mark.parametrize("json_", [(), ("--json",)])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_that_its_machine_is_gone(
+    command: str, json_: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each takes the options that name a machine, and nothing is printed for a program that reads the answer."""
+    code = main(["bootstrap", *command.split(), *GONE, *json_])
+
+    out, err = capfd.readouterr()
+    assert (code, out, len(err.splitlines())) == (1, "", 2)
+    assert err.startswith("error: root@nowhere.invalid cannot be reached over ssh")
 
 
 @pytest.mark.parametrize(
