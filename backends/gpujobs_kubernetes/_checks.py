@@ -41,12 +41,13 @@ def checks(api: Api, prober: Prober, target: Target) -> list[Check]:
             "rights in the namespace",
             ok=not missing,
             message="all there" if not missing else f"missing: {', '.join(missing)}",
-            next="" if not missing else "docs/kubernetes.md has a Role with all of them.",
+            next="" if not missing else f"`gpujobs targets rbac {target.name}` prints a Role with all of them.",
         ),
     ]
     if facts.nodes is None:
         hidden = "nodes may not be listed: no capacity, no preflight, no GPU types by name"
-        return [*found, Check("GPUs", ok=True, message=hidden, next=f"Optional: {_wide()}.")]
+        wide = f"Optional: {_wide()}; `gpujobs targets rbac {target.name} --cluster` prints it."
+        return [*found, Check("GPUs", ok=True, message=hidden, next=wide)]
     offered = [f"{n.name}: {total} {r} {n.product}".strip() for n in facts.nodes for r, total in n.gpus.items()]
     none = "A GPU node needs NVIDIA's device plugin: see `gpujobs bootstrap`."
     found.append(Check("GPUs", ok=bool(offered), message="; ".join(offered) or "none", next="" if offered else none))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gpujobs import AuthError, Client, ConfigError, GpuJob, Reason, RejectedError, Secret, State, UnavailableError
-from gpujobs_kubernetes._rbac import manifests
+from gpujobs import AuthError, Client, ConfigError, GpuJob, Reason, RejectedError, State, UnavailableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,26 +191,3 @@ def test_what_can_be_wrong_with_the_access_is_told_apart(bed: Bed, tmp_path: Pat
         spec = sh("true")
         with pytest.raises(RejectedError, match="no namespace 'no-such-namespace'"):
             client.submit(spec)
-
-
-def test_the_generated_role_is_enough(bed: Bed, namespace: str, tmp_path: Path) -> None:
-    """With it everything works in one namespace, watch included; beyond it nothing, and that is said."""
-    bed.kubectl("apply", "-f", "-", stdin="\n---\n".join(json.dumps(m) for m in manifests(namespace)))
-    token = bed.kubectl("-n", namespace, "create", "token", "gpujobs").strip()
-    head, _, rest = bed.kubeconfig.read_text().partition("users: ")
-    file = tmp_path / "limited.conf"
-    file.write_text(f"{head}users: [{{name: admin, user: {{token: {token}}}}}]\n" + rest.split("\n", 1)[1])
-
-    with Client(bed.config(namespace, kubeconfig=file), state_dir=tmp_path) as client:
-        checks = {check.title: check for check in client.check()}
-        assert checks["rights in the namespace"].ok, checks
-        job = client.submit(sh("cat $GPUJOBS_FILES/a; sleep 1", files={"a": "b\n"}, secrets=[Secret("T", "v")], gpus=1))
-        assert client.wait(job, timeout=60).succeeded
-        assert [line.text for line in job.logs(follow=True)] == ["b"]
-        assert job.events()
-        assert str(job.explain())
-        with pytest.raises(AuthError, match="nodes"):
-            client.capacity()
-        job.delete()
-        with Client(bed.config("default", kubeconfig=file), state_dir=tmp_path) as other, pytest.raises(AuthError):
-            other.list_jobs()
