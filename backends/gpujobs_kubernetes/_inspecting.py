@@ -12,7 +12,7 @@ from gpujobs_kubernetes import _rbac
 from gpujobs_kubernetes._api import NODES, PODS, path
 from gpujobs_kubernetes._cancel import existing
 from gpujobs_kubernetes._capacity import capacity_of, held
-from gpujobs_kubernetes._checks import checks
+from gpujobs_kubernetes._checks import checks, releaser_check
 from gpujobs_kubernetes._events import as_event, events_of
 from gpujobs_kubernetes._explain import WANTS_NODES, explanation
 from gpujobs_kubernetes._facts import node_facts
@@ -104,7 +104,10 @@ class Inspecting(Running):
 
     def check(self) -> list[Check]:
         """Prove that the target works: connection, rights, GPUs, and a tiny pod where an image is configured."""
-        return checks(self._api, self._prober, self._target)
+        found = checks(self._api, self._prober, self._target)
+        if self._options.releaser is not None and all(c.ok for c in found):
+            found.append(releaser_check(self._api, self._target.name, now=self._clock.time()))
+        return found
 
     def rbac(self, *, account: str = "gpujobs", cluster: bool = False) -> str:
         """A ServiceAccount with the Role that everything needs in the target's namespace, as YAML to apply.
@@ -118,4 +121,5 @@ class Inspecting(Running):
                 next_step="Lower-case letters, digits, '-' and '.'.",
             )
         namespace = self._options.namespace or self._api.namespace
-        return dump_all(_rbac.manifests(namespace, account=account, cluster=cluster))
+        releaser = self._options.releaser.service_account if self._options.releaser is not None else None
+        return dump_all(_rbac.manifests(namespace, account=account, cluster=cluster, releaser=releaser))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from gpujobs.errors import GpuJobsError, NotFoundError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gpujobs.backend import JobQuery
     from gpujobs.refs import Ref
 
+_log = logging.getLogger(__name__)
 _MOST_KEPT = 50_000
 _NO_PODS_S = 5.0
 """A Job without pods is asked for directly this often: only an event tells why."""
@@ -162,11 +164,13 @@ class Looking(BackendBase):
             decided = _release.verdict(pairs, states)
             if decided is True:
                 _release.release(self._api, place, found.jobs[place], now=now)
+                _log.info("%s/%s need not wait any more.", place.namespace, place.name)
                 self._watcher.forget(place)
             elif decided is not False:
                 self._change(place, decided)
 
     def _change(self, place: Place, note: str) -> None:
+        _log.info("%s/%s is ended: %s", place.namespace, place.name, note.partition(" ")[2])
         try:
             _release.fail(self._api, place, note)
         except GpuJobsError:

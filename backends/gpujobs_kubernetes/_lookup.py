@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpujobs.errors import NotFoundError
 from gpujobs_kubernetes._api import DEPLOYMENTS, EVENTS, JOBS, PODS, path
-from gpujobs_kubernetes._names import ID, JOB_NAME, MANAGED, MANAGED_BY, Place
+from gpujobs_kubernetes._names import ID, JOB_NAME, MANAGED, MANAGED_BY, WAITS, Place
 from gpujobs_kubernetes._service_views import ServiceView, service_view
 from gpujobs_kubernetes._tables import inside, labels_of
 from gpujobs_kubernetes._views import JobView, PodView, job_view, parse_time, pod_view
@@ -85,6 +85,14 @@ def find_all(
             owner: Kind = "job" if JOB_NAME in item["metadata"].get("labels", {}) else "service"
             found.pods[Place(namespace, owner, pod.owner)].append(pod)
     _add_refusals(api, found, now=now, patient=True)
+    return found
+
+
+def find_waiting(api: Api, namespace: str) -> Found:
+    """The Jobs of a namespace that may wait for others, without their pods: they have none."""
+    found = Found()
+    for item in api.list(path(JOBS, namespace), {"labelSelector": f"{_ALL},{WAITS}"}, patient=False):
+        add_object(found, item, namespace, "job")
     return found
 
 
