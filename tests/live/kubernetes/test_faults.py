@@ -45,10 +45,12 @@ def pod_of(bed: Bed, namespace: str) -> str:
 
 def test_an_evicted_pod_is_replaced_without_using_up_retries(client: Client, bed: Bed, namespace: str) -> None:
     """Eviction is not the job's fault: it goes on as the next attempt; with requeue=False it is the end."""
-    job = client.submit(sh("exec sleep 600", requeue=True))
+    told = 'echo "$GPUJOBS_ATTEMPT.$GPUJOBS_DISRUPTIONS"; exec sleep 600'
+    job = client.submit(sh(told, requeue=True, setup=["test $GPUJOBS_ATTEMPT != 9"]))
+    plain = client.submit(sh(told, requeue=True))
     final = client.submit(sh("exec sleep 600", requeue=False))
-    until(client, job, State.RUNNING, None)
-    until(client, final, State.RUNNING, None)
+    for one in (job, plain, final):
+        until(client, one, State.RUNNING, None)
     for pod in bed.kubectl("-n", namespace, "get", "pods", "-o", "name").split():
         name = pod.removeprefix("pod/")
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
@@ -56,14 +58,18 @@ def test_an_evicted_pod_is_replaced_without_using_up_retries(client: Client, bed
         bed.kubectl("create", "--raw", where, "-f", "-", stdin=json.dumps(eviction))
 
     assert final.wait(timeout=60).state is State.FAILED
-    deadline = client.clock.monotonic() + 60
-    while not ((status := job.status()).state is State.RUNNING and status.attempt == 1):
-        assert client.clock.monotonic() < deadline, status
-        client.clock.sleep(0.2)
-    bed.until(lambda: len(bed.kubectl("-n", namespace, "get", "pods", "-o", "name").split()) == 1)
-    assert [(line.attempt, line.gap) for line in job.logs()] == [(0, True)]
-    job.cancel()
-    job.wait(timeout=60)
+    for one in (job, plain):
+        deadline = client.clock.monotonic() + 60
+        while not ((status := one.status()).state is State.RUNNING and status.attempt == 1):
+            assert client.clock.monotonic() < deadline, status
+            client.clock.sleep(0.2)
+    bed.until(lambda: len(bed.kubectl("-n", namespace, "get", "pods", "-o", "name").split()) == 2)
+    # The shell of ``setup`` adds up what a variable alone cannot: see the page about Kubernetes.
+    for one, said in ((job, "1.1"), (plain, "0.1")):
+        bed.until(lambda: [(n.attempt, n.gap) for n in one.logs()] == [(0, True), (1, False)])  # noqa: B023  # at once
+        assert [line.text for line in one.logs(attempt=1)] == [said]
+    client.cancel([job, plain])
+    client.wait([job, plain], timeout=60)
 
 
 def test_a_silent_node_is_told(client: Client, bed: Bed) -> None:
