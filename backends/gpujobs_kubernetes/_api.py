@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from gpujobs._retry import retrying
+from gpujobs.backend import retrying
 from gpujobs.errors import GpuJobsError
 from gpujobs_kubernetes._connect import Connection, connect
 from gpujobs_kubernetes._errors import from_network, from_reply

@@ -68,7 +68,7 @@ class Looking(BackendBase):
         self._attend(found, now, set())
         places = [*found.jobs, *found.services]
         every = [self._status(self._ref(p), p, Found(), found, now) for p in places]
-        kept = [s for s in every if _matches(s, query)]
+        kept = [s for s in every if s.state is not State.LOST and query.matches(s)]
         kept.sort(key=lambda s: (s.submitted_at.timestamp() if s.submitted_at else 0.0, str(s.ref)), reverse=True)
         return kept[: query.limit]
 
@@ -198,13 +198,3 @@ def _lost(ref: Ref) -> Status:
         "It was deleted, or never existed; `gpujobs ps --all` shows the rest.",
     )
     return Status(ref, State.LOST, reason=cause)
-
-
-def _matches(status: Status, query: JobQuery) -> bool:
-    return (
-        (query.finished or not status.final)
-        and (query.name is None or status.name == query.name)
-        and (not query.states or status.state in query.states)
-        and all(status.labels.get(k) == v for k, v in query.labels.items())
-        and status.state is not State.LOST
-    )

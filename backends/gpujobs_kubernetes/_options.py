@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from gpujobs._model import Amount, Count, Model, Text
+from gpujobs.options import Amount, Count, Options, Text
 from gpujobs.parts import Toleration
 from gpujobs_kubernetes._names import is_image, is_subdomain
 
 
-class Releaser(Model):
+class Releaser(Options):
     """A small pod in the namespace that starts jobs with ``after`` while no client is there.
 
     Attributes:
@@ -40,7 +40,7 @@ class Releaser(Model):
         return self
 
 
-class KubernetesOptions(Model):
+class KubernetesOptions(Options):
     """Which cluster, which namespace, and facts that need not be asked for.
 
     Attributes:

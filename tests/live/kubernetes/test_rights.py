@@ -62,7 +62,7 @@ def test_every_verb_on_jobs_works_with_the_printed_role(within: Client) -> None:
                 gpus=1,
             )
         )
-        then = client.submit(GpuJob(command=["sleep", "600"], after=[first], nodes=2, grace=1))
+        then = client.submit(GpuJob(command=["sleep", "600"], after=[first.ref], nodes=2, grace=1))
         assert [line.text for line in first.logs(follow=True)] == ["b", "v"]
         assert client.wait(first, timeout=60).succeeded
         end = client.clock.monotonic() + 60

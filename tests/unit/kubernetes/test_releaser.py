@@ -17,7 +17,7 @@ from gpujobs_kubernetes._releaser import deployment
 from gpujobs_kubernetes._releasing import Keeper
 from gpujobs_kubernetes.releaser import Releaser as Program
 
-from .test_edge import Server, api, clock, kubeconfig, server, told
+from .test_edge import Answer, Server, api, clock, kubeconfig, server, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["api", "clock", "server"]
 OWN = {"metadata": {"name": "gpujobs-releaser", "namespace": "ml", "uid": "u", "resourceVersion": "5"}}
-GONE = (404, {}, told("NotFound", "no such"))
+GONE: Answer = (404, {}, told("NotFound", "no such"))
 WHERE = "/apis/apps/v1/namespaces/ml/deployments"
 WAITING = (
     "/apis/batch/v1/namespaces/ml/jobs"
@@ -58,7 +58,7 @@ def test_the_pod_asks_for_little_and_may_do_little() -> None:
 
 def test_a_releaser_is_an_image_or_a_table() -> None:
     """The short form is the image; what is wrong is told when the configuration is read."""
-    assert KubernetesOptions(releaser="r/i:1").releaser == Releaser(image="r/i:1")  # type: ignore[arg-type]  # pydantic's
+    assert KubernetesOptions(releaser="r/i:1").releaser == Releaser(image="r/i:1")
     for wrong in ({"image": "docker://i"}, {"image": "i", "service_account": "A"}, {"image": "i", "x": 1}):
         with pytest.raises(ValidationError):
             KubernetesOptions.model_validate({"releaser": wrong})
@@ -181,7 +181,7 @@ def program(tmp_path: Path, server: Server, clock: ManualClock) -> Program:
 
 def test_it_removes_only_what_it_has_read(server: Server, tmp_path: Path, clock: ManualClock) -> None:
     """Told in the last moment, it looks again; an API server that cannot answer is waited for."""
-    nothing = (200, {}, {"items": [], "metadata": {}})
+    nothing: Answer = (200, {}, {"items": [], "metadata": {}})
     server.answers = [
         (503, {}, told("ServiceUnavailable")),
         *((200, {}, OWN), nothing, (409, {}, told("Conflict"))),
