@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -58,27 +58,24 @@ def installed(bed: Bed) -> Path:
 @pytest.fixture
 def releaser(bed: Bed) -> str:
     """The line of a target that opts in: the bed's Python image, with gpujobs mounted from this machine."""
-    folders = [
-        installed(bed),
-        *(Path(package.__file__ or "").parents[1] for package in (gpujobs, gpujobs_kubernetes)),
-    ]
-    mounts = [{"name": f"v{i}", "mountPath": f"/mnt/{i}", "readOnly": True} for i, _ in enumerate(folders)]
-    volumes = [{"name": f"v{i}", "hostPath": {"path": str(folder)}} for i, folder in enumerate(folders)]
-    where = {"name": "PYTHONPATH", "value": ":".join(m["mountPath"] for m in mounts)}  # type: ignore[misc]  # all texts
-    pod = {"volumes": volumes, "containers": [{"name": "main", "env": [where], "volumeMounts": mounts}]}
-    return toml({"image": PYTHON, "extra": {"spec": {"template": {"spec": pod}}}})
+    folders = [installed(bed), *(Path(p.__file__ or "").parents[1] for p in (gpujobs, gpujobs_kubernetes))]
+    mounts: list[dict[str, Any]] = []
+    volumes: list[dict[str, Any]] = []
+    for i, folder in enumerate(folders):
+        mounts.append({"name": f"v{i}", "mountPath": f"/mnt/{i}", "readOnly": True})
+        volumes.append({"name": f"v{i}", "hostPath": {"path": str(folder)}})
+    where = {"name": "PYTHONPATH", "value": ":".join(str(m["mountPath"]) for m in mounts)}
+    container: dict[str, Any] = {"name": "main", "env": [where], "volumeMounts": mounts}
+    pod: dict[str, Any] = {"volumes": volumes, "containers": [container]}
+    return "releaser = " + toml({"image": PYTHON, "extra": {"spec": {"template": {"spec": pod}}}})
 
 
-def toml(releaser: dict[str, Any]) -> str:
-    """The line; JSON is TOML here but for the colons."""
-    return "releaser = " + _inline(releaser)
-
-
-def _inline(value: Any) -> str:
+def toml(value: object) -> str:
+    """A value as TOML writes it on one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k} = {_inline(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{k} = {toml(v)}" for k, v in cast("dict[str, object]", value).items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_inline(v) for v in value) + "]"
+        return "[" + ", ".join(toml(v) for v in cast("list[object]", value)) + "]"
     return json.dumps(value)
 
 

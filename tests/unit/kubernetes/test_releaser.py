@@ -58,7 +58,7 @@ def test_the_pod_asks_for_little_and_may_do_little() -> None:
 
 def test_a_releaser_is_an_image_or_a_table() -> None:
     """The short form is the image; what is wrong is told when the configuration is read."""
-    assert KubernetesOptions(releaser="r/i:1").releaser == Releaser(image="r/i:1")
+    assert KubernetesOptions.model_validate({"releaser": "r/i:1"}).releaser == Releaser(image="r/i:1")
     for wrong in ({"image": "docker://i"}, {"image": "i", "service_account": "A"}, {"image": "i", "x": 1}):
         with pytest.raises(ValidationError):
             KubernetesOptions.model_validate({"releaser": wrong})
