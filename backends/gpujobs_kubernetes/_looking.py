@@ -10,11 +10,10 @@ from gpujobs.results import ReplicaStatus
 from gpujobs.states import State, Status
 from gpujobs_kubernetes import _release
 from gpujobs_kubernetes._base import BackendBase
-from gpujobs_kubernetes._lookup import Found, find, find_all
+from gpujobs_kubernetes._lookup import Found, find, find_all, refusals, silent
 from gpujobs_kubernetes._names import NAME_LABEL, Place, legal_labels, place_of, ref_to, slug
 from gpujobs_kubernetes._service_states import service_copies, service_status
 from gpujobs_kubernetes._states import copies, element_status, job_status
-from gpujobs_kubernetes._views import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_KEPT = 50_000
 _NO_PODS_S = 5.0
-"""A Job without pods is asked for directly this often: only an event tells why."""
+"""Why Jobs have no pods is asked this often, by one question per namespace."""
 
 
 class Looking(BackendBase):
@@ -33,7 +32,7 @@ class Looking(BackendBase):
     def _start_looking(self) -> None:
         self._memo: dict[Ref, tuple[int, Status]] = {}
         self._upstreams: dict[Place, set[Place]] = {}
-        self._looked_for_pods: dict[Place, float] = {}
+        self._refused: dict[str, tuple[float, dict[Place, str]]] = {}
 
     def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
         """The status of each, in order: from the watches where they are current, else by one LIST per kind."""
@@ -105,16 +104,14 @@ class Looking(BackendBase):
         return ref_to("kubernetes", self._target.name, place)
 
     def _known(self, places: Iterable[Place], now: float) -> Found:
-        """What the watches know; a Job that has no pods for a while is left out, so that it is asked for."""
+        """What the watches know; they are not told why a Job has no pods, so that is asked for now and then."""
         found = self._watcher.known(places)
-        for place, view in list(found.jobs.items()):
-            created = parse_time(view.created)
-            silent = not (view.over or view.suspended or found.pods_of(place))
-            if not silent or created is None or now - created.timestamp() < 1:
-                continue
-            if self._clock.monotonic() - self._looked_for_pods.get(place, float("-inf")) > _NO_PODS_S:
-                self._looked_for_pods[place] = self._clock.monotonic()
-                del found.jobs[place]
+        for namespace, names in silent(found, now=now).items():
+            asked, told = self._refused.get(namespace, (float("-inf"), {}))
+            if self._clock.monotonic() - asked > _NO_PODS_S:
+                told = refusals(self._api, namespace, names, patient=False)
+                self._refused[namespace] = (self._clock.monotonic(), told)
+            found.refusals.update(told)
         return found
 
     def _ask(self, places: set[Place], now: float) -> Found:
