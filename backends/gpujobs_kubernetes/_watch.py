@@ -35,6 +35,9 @@ _SILENCE_S = 80.0
 _IDLE_S = 120.0
 """A watch that nobody has waited on for so long ends."""
 _PAUSE_S = 1.0
+_BURST_S = 20e-6
+"""News of many workloads come in bursts, and a round looks at all of them: so long per workload more is waited for."""
+_LONGEST_BURST_S = 0.1
 _SPARE = 1000
 _MANAGED = ",".join(f"{k}={v}" for k, v in MANAGED.items())
 Key = tuple[str, str]
@@ -83,10 +86,13 @@ class Watcher:
                 self._tidy(now)
             for key in {k for p in asked for k in _keys(p)}:
                 self._begin(key)
-            self._news.wait_for(lambda: self._changed & asked, timeout)
-            found = bool(self._changed & asked)
+            if not self._news.wait_for(lambda: not self._changed.isdisjoint(asked), timeout):
+                return False
+        if timeout > 0:
+            self._clock.sleep(min(len(asked) * _BURST_S, _LONGEST_BURST_S))
+        with self._news:
             self._changed -= asked
-        return found
+        return True
 
     def _tidy(self, now: float) -> None:
         """Drop what nobody has waited for in a while."""
