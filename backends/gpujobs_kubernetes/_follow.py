@@ -56,8 +56,15 @@ class Follower:
     """Merges what many logs give, as it comes."""
 
     def __init__(
-        self, api: Api, clock: Clock, query: LogQuery, look: Callable[[bool], list[tuple[Source, PodView]]]
+        self,
+        api: Api,
+        clock: Clock,
+        query: LogQuery,
+        look: Callable[[bool], list[tuple[Source, PodView]]],
+        *,
+        most: int = MOST_STREAMS,
     ) -> None:
+        self._most = most
         self._api = api
         self._clock = clock
         self._query = query
@@ -106,7 +113,7 @@ class Follower:
             reader.pod = pod
         streaming = sum(r.streaming for r in self._readers.values())
         for reader in self._readers.values():
-            if not (reader.streaming or reader.done) and streaming < MOST_STREAMS:
+            if not (reader.streaming or reader.done) and streaming < self._most:
                 reader.streaming = True
                 streaming += 1
                 name = f"gpujobs-log-{reader.pod.name}"
