@@ -32,7 +32,7 @@ class Looking(BackendBase):
     def _start_looking(self) -> None:
         self._memo: dict[Ref, tuple[int, Status]] = {}
         self._upstreams: dict[Place, set[Place]] = {}
-        self._refused: dict[str, tuple[float, dict[Place, str]]] = {}
+        self._no_pods: dict[str, tuple[float, dict[Place, str]]] = {}
 
     def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
         """The status of each, in order: from the watches where they are current, else by one LIST per kind."""
@@ -107,10 +107,10 @@ class Looking(BackendBase):
         """What the watches know; they are not told why a Job has no pods, so that is asked for now and then."""
         found = self._watcher.known(places)
         for namespace, names in silent(found, now=now).items():
-            asked, told = self._refused.get(namespace, (float("-inf"), {}))
+            asked, told = self._no_pods.get(namespace, (float("-inf"), {}))
             if self._clock.monotonic() - asked > _NO_PODS_S:
                 told = refusals(self._api, namespace, names, patient=False)
-                self._refused[namespace] = (self._clock.monotonic(), told)
+                self._no_pods[namespace] = (self._clock.monotonic(), told)
             found.refusals.update(told)
         return found
 
