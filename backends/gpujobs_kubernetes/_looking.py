@@ -42,11 +42,20 @@ class Looking(BackendBase):
         now = self._clock.time()
         places = {ref: place_of(ref) for ref in refs}
         whole = {place.whole for place in places.values() if place is not None}
+        # Before the views: what changes in between is looked at again in the next round.
+        serials = {place: self._watcher.serial(place) for place in whole}
         known = self._known(whole, now)
         asked = self._ask(whole - set(known.jobs) - set(known.services), now)
         self._attend(known, now, seen)
         self._attend(asked, now, seen)
-        return [self._status(ref, places[ref], known, asked, now) for ref in refs]
+        found = []
+        for ref in refs:
+            place = places[ref]
+            if place is None or (place.whole not in known.jobs and place.whole not in known.services):
+                found.append(_lost(ref) if place is None else _status(ref, place, asked, now))
+            else:
+                found.append(self._remembered(ref, place, known, now, serials[place.whole]))
+        return found
 
     def wait_change(self, refs: Sequence[Ref], timeout: float, /) -> bool:
         """Block until something about one of them, or about what it waits for, may have changed."""
@@ -64,7 +73,7 @@ class Looking(BackendBase):
         found = find_all(self._api, self._api.namespace, ",".join(wanted), now=now)
         self._attend(found, now, set())
         places = [*found.jobs, *found.services]
-        every = [self._status(self._ref(p), p, Found(), found, now) for p in places]
+        every = [_status(self._ref(p), p, found, now) for p in places]
         kept = [s for s in every if _matches(s, query)]
         kept.sort(key=lambda s: (s.submitted_at.timestamp() if s.submitted_at else 0.0, str(s.ref)), reverse=True)
         return kept[: query.limit]
@@ -122,19 +131,15 @@ class Looking(BackendBase):
         self._watcher.learn(found, before)
         return found
 
-    def _status(self, ref: Ref, place: Place | None, known: Found, asked: Found, now: float) -> Status:
-        if place is None:
-            return _lost(ref)
-        whole = place.whole
-        if whole not in known.jobs and whole not in known.services:
-            return _status(ref, place, asked, now)
-        serial = self._watcher.serial(whole)
+    def _remembered(self, ref: Ref, place: Place, known: Found, now: float, serial: int) -> Status:
+        """The status by what the watches know, made anew only where that has changed."""
         memo = self._memo.get(ref)
         if memo is not None and memo[0] == serial:
             return memo[1]
         status = _status(ref, place, known, now)
         # What is being deleted, or has no pods, also changes with time alone.
-        if known.pods_of(whole) and not any(p.deleting for p in known.pods_of(whole)):
+        pods = known.pods_of(place.whole)
+        if pods and not any(p.deleting for p in pods):
             if len(self._memo) > _MOST_KEPT:
                 self._memo.clear()
             self._memo[ref] = (serial, status)

@@ -17,7 +17,7 @@ _WORKLOADS = {"jobs", "deployments", "pods", "events", "services", "secrets", "c
 
 
 def served(bed: Bed) -> Counter[str]:
-    """How often the server was asked for workloads so far: ``LIST pods``, ``WATCH jobs``, ``GET pods/log`` and so on.
+    """How often the server was asked for workloads so far: ``LIST pods``, ``CONNECT pods/log`` and so on.
 
     Left out is what the cluster asks by itself, which it does over all namespaces or about one object: only clients
     list and watch one namespace, change Jobs, and read logs. A request is counted when it ends, so open ones are added.

@@ -79,7 +79,7 @@ def test_many_jobs_waited_for_and_fifty_logs_followed_cost_nothing(client: Clien
         after = served(bed)
         assert sum((after - before).values()) <= WINDOW_S, after - before
         opened = after - start
-        assert (opened["WATCH jobs"], opened["WATCH pods"], opened["GET pods/log"]) == (1, 1, 50)
+        assert (opened["WATCH jobs"], opened["WATCH pods"], opened["CONNECT pods/log"]) == (1, 1, 50)
         assert all(lines[index] > heard[index] for index in range(50))
 
 
