@@ -148,11 +148,14 @@ class Submission:
     Attributes:
         key: The idempotency key, unique per submission; any text without NUL, up to 256 characters.
         spec_hash: sha256 (hex) of what the workload means. The same key with another hash is a ConflictError.
+        made: Whether gpujobs made the key for this call: nobody can have used it before. Keys that were made together
+            read ``STEM.NUMBER``, with 20 hexadecimal digits as their stem.
     """
 
     spec: GpuJob | GpuService
     key: str
     spec_hash: str
+    made: bool = False
 
 
 Submitted = Ref | GpuJobsError

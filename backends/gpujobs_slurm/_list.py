@@ -42,12 +42,11 @@ class Lister:
         refs: list[Ref] = []
         for index in parts:
             ids = record.ids(index)
-            part = record.part(index)
-            labels: dict[str, str] = part.get("labels") or {}
+            name, labels = record.described(index)
             if (
                 ids
                 and not record.deleted(index)
-                and query.name in {None, part.get("name")}
+                and query.name in {None, name}
                 and all(labels.get(k) == v for k, v in query.labels.items())
                 and (query.finished or not record.settled(index))
             ):
