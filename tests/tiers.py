@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree as ET
@@ -37,6 +38,8 @@ CHECKS = {
 MINORS = (10, 11, 12, 13)
 BEDS = ("bootstrap", "slurm", "kubernetes")
 """Tiers on real clusters: what they need may not run on this machine, and tests marked ``long`` are left out."""
+APART = {"bootstrap": ("tests/live/bootstrap/kubernetes",)}
+"""Parts of a tier with a bed of their own: they run beside the rest of it, and mostly both wait."""
 SECOND_TRY = ("--reruns", "1", "-rfER")
 """A test of real processes and clocks may fail on a busy machine: it is tried once more, and pytest names it."""
 EXCUSED = "SLURM OF sid"
@@ -95,14 +98,24 @@ def pip(python: str | Path, *args: str) -> None:
 
 
 def pytest(
-    python: str | Path, paths: Sequence[str], cwd: Path, env: dict[str, str], options: Sequence[str] = ()
+    python: str | Path,
+    paths: Sequence[str],
+    cwd: Path,
+    env: dict[str, str],
+    options: Sequence[str] = (),
+    *,
+    told_at_its_end: bool = False,
 ) -> Counts:
     """Run pytest on some directories; a run that breaks off counts as a failure."""
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
         argv = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *options, *paths]
-        code = subprocess.run(argv, cwd=cwd, env=env, check=False).returncode
+        held = subprocess.PIPE if told_at_its_end else None
+        ran = subprocess.run(argv, cwd=cwd, env=env, check=False, stdout=held, text=True)
+        if told_at_its_end:
+            say(ran.stdout)
         counts = read_report(report)
+    code = ran.returncode
     return counts if code in {0, 1, 5} and (code == 1) == bool(counts.failed) else counts._replace(failed=1)
 
 
@@ -173,8 +186,18 @@ def counted(tier: str, env: dict[str, str]) -> Counts:
         return check(tier)
     if tier == "unit":
         return unit(env)
-    chosen = ("-m", "not long") if tier in BEDS else ()
-    return pytest(sys.executable, paths_of(tier), ROOT, env, [*SECOND_TRY, *chosen])
+    options = [*SECOND_TRY, *(("-m", "not long") if tier in BEDS else ())]
+    apart = [part for part in APART.get(tier, ()) if (ROOT / part).is_dir()]
+    with ThreadPoolExecutor() as beside:
+        parts = [
+            beside.submit(pytest, sys.executable, [part], ROOT, env, options, told_at_its_end=True) for part in apart
+        ]
+        total = pytest(
+            sys.executable, paths_of(tier, ROOT), ROOT, env, [*options, *(f"--ignore={part}" for part in apart)]
+        )
+    for part in parts:
+        total = total.plus(part.result())
+    return total
 
 
 def run_tier(tier: str, required: set[str], *, run: Callable[[str, dict[str, str]], Counts] = counted) -> bool:

@@ -121,3 +121,18 @@ def test_only_the_rolling_suite_may_be_skipped_where_it_is_required(tiers: Any, 
         ends[suite] = tiers.run_tier("slurm", {"slurm"}, run=Mock(return_value=counts))
 
     assert ends == {"sid": True, "trixie": False}
+
+
+def test_a_part_with_a_bed_of_its_own_counts_with_the_rest(
+    tiers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs beside the rest, each test once, and a failure of either is one of the tier."""
+    part = tmp_path / tiers.APART["bootstrap"][0]
+    part.mkdir(parents=True)
+    (part / "test_part.py").write_text("def test_it(): assert 0")
+    (part.parent / "test_rest.py").write_text("def test_it(): pass\ndef test_too(): pass")
+    monkeypatch.setattr(tiers, "ROOT", tmp_path)
+
+    counts = tiers.counted("bootstrap", {"PATH": "/usr/bin:/bin"})
+
+    assert str(counts) == "2 passed, 1 failed, 0 skipped"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
-import typer
 
 from gpujobs import Client, Config, GpuJob, GpuService
 from gpujobs.cli import main
@@ -209,37 +208,23 @@ def test_what_this_build_lacks_is_said(cli: Cli, verb: str, monkeypatch: pytest.
     assert f"`gpujobs {verb}` is not in this build" in ran.error_lines[0]
 
 
-def test_typer_apps_are_mounted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A typer app and a plain function get their words, their help, and give their exit code."""
-    app = typer.Typer(add_completion=False)
-
-    @app.callback()
-    def top() -> None:
-        """Machines."""
-
-    @app.command()
-    def plan(name: str, *, fast: bool = False) -> None:
-        """Plan it."""
-        print(f"plan {name} {fast}")  # noqa: T201  # what the mounted command does
-        raise typer.Exit(4)
-
-    def doctor(*, json: bool = False) -> None:
-        """Look."""
-        print(f"doctor {json}")  # noqa: T201  # what the mounted command does
-
-    _mount(monkeypatch, app=app, doctor=doctor)
-
-    ran = cli("bootstrap", "plan", "node", "--fast")
-    assert (ran.code, ran.out) == (4, "plan node True\n")
-    assert cli("doctor", "--json").out == "doctor True\n"
+def test_the_bootstrap_is_mounted(cli: Cli) -> None:
+    """It gets its words and its help like every verb, and what it does not know is a wrong usage in two lines."""
     for words in (["bootstrap", "--help"], ["bootstrap", "-h"]):
         shown = cli(*words).out
         assert shown.startswith("Usage: gpujobs bootstrap")
-        assert "Plan it." in shown
+        assert "Slurm with GPUs, on one machine or several." in shown
         assert shown.rstrip().endswith("gpujobs bootstrap slurm plan")
-    bad = cli("bootstrap", "plan")
-    assert (bad.code, len(bad.error_lines)) == (2, 2)
-    assert (cli("bootstrap", "nothing").code, cli("doctor", "--bad").code) == (2, 2)
+    for words in (["bootstrap"], ["bootstrap", "nothing"], ["bootstrap", "slurm", "nodes", "add"], ["doctor", "--bad"]):
+        bad = cli(*words)
+        assert (bad.code, len(bad.error_lines)) == (2, 2)
+
+
+def test_completes_the_words_of_the_bootstrap(tmp_path: Path) -> None:
+    """The tab key knows its parts, their verbs, and the options of these."""
+    assert _complete(tmp_path, "bootstrap", "gpu") == ["gpu-operator", "gpu-sharing"]
+    assert _complete(tmp_path, "bootstrap", "slurm", "nodes", "") == ["add", "remove"]
+    assert _complete(tmp_path, "bootstrap", "slurm", "apply", "--acc") == ["--accounting"]
 
 
 def test_click_commands_are_mounted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
