@@ -41,9 +41,7 @@ def prepare(
     for spec, key, own in zip(specs, keys, made, strict=True):
         merged = with_defaults(spec, defaults, target=target)
         given = _service_key(merged, key) if merged.kind == "service" else key
-        items.append(
-            submission(merged, own, made=True) if given is None else submission(merged, check_key(given))
-        )
+        items.append(submission(merged, own, made=True) if given is None else submission(merged, check_key(given)))
     if len({item.key for item in items}) < len(items):
         _refuse_twins(items)
     return items

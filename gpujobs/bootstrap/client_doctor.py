@@ -10,7 +10,7 @@ from gpujobs._journal import Journal
 from gpujobs.bootstrap.doctor import Trouble
 from gpujobs.bootstrap.shell import LocalShell
 from gpujobs.config import Config, state_dir
-from gpujobs.errors import ConfigError, GpuJobsError
+from gpujobs.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
