@@ -14,6 +14,8 @@ from gpujobs_kubernetes._views import job_view, pod_view
 from .test_states import RUNNING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.kubernetes.conftest import MakeJob, MakePod
 
 PLACE = Place("ns", "job", "j")
@@ -75,13 +77,14 @@ def test_an_answer_from_before_a_drop_is_not_kept(kept: Kept, make_job: MakeJob)
 def test_every_change_has_a_number_of_its_own(kept: Kept, make_job: MakeJob, make_pod: MakePod) -> None:
     """What was made from former views is told from what would be made now, even after the place was forgotten."""
     numbers = [kept.serial(PLACE)]
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: kept.take_pod(PLACE, make_pod(name="a"), gone=False),
         lambda: kept.take_object(PLACE, make_job()),
         lambda: kept.learn(Found(jobs={PLACE: job_view(make_job())}), kept.began(live), live),
         lambda: kept.tidy(since=1.0),
         lambda: kept.take_object(PLACE, make_job()),
-    ):
+    )
+    for change in changes:
         change()
         numbers.append(kept.serial(PLACE))
 

@@ -265,8 +265,8 @@ class Operator:
         """Put back what tests of sharing and of the doctor change: sooner done than another installation."""
         self.lab.run("sh", "-c", "rm -rf /var/lib/gpujobs/bootstrap/gpu-sharing-*")
         if self._values() != self.fresh["values"]:
-            words = ("helm", "upgrade", "gpu-operator", str(CHART), "-n", "gpu-operator", "--reset-values", "-f", "-")
-            self.lab.run(*words, stdin=self.fresh["values"], check=False)
+            upgrade = ("helm", "upgrade", "gpu-operator", str(CHART), "-n", "gpu-operator", "--reset-values", "-f", "-")
+            self.lab.run(*upgrade, stdin=self.fresh["values"], check=False)
         if self._policy() != self.fresh["policy"]:
             head = {"apiVersion": "nvidia.com/v1", "kind": "ClusterPolicy", "metadata": {"name": "cluster-policy"}}
             policy = json.dumps({**head, "spec": self.fresh["policy"]["spec"]})
