@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,9 @@ def bed(tmp_path: Path) -> Path:
     """A directory of stand-ins, their state, and alice's home."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "home").mkdir()
-    for name in ("snap", "microk8s", "usermod", "gpasswd", "getent", "groupdel", "id", "install", "chown"):
+    for name in ("snap", "microk8s", "usermod", "gpasswd", "getent", "groupdel", "id", "install"):
         (tmp_path / "bin" / name).symlink_to(STAND_IN)
+    (tmp_path / "bin/chown").symlink_to("/bin/true")  # there is no alice
     return tmp_path
 
 
@@ -158,30 +160,54 @@ def test_no_secret_is_shown_or_noted(bed: Path, me: str, lock_file: str) -> None
 
 
 RUN = """
-import sys
-sys.path.insert(0, {tests!r})
+import json, os, sys
 from pathlib import Path
-from test_microk8s import apply, machine, plan, undo, UNDOERS
-bed, me, lock = Path({bed!r}), {me!r}, {lock!r}
-if {verb!r} == "apply":
-    apply(plan(bed, me), lock_file=lock)
-else:
-    undo({{"localhost": machine(bed, me)}}, UNDOERS, lock_file=lock)
+sys.path.insert(0, sys.argv[1])
+from test_microk8s import UNDOERS, apply, machine, plan, undo
+for line in sys.stdin:
+    verb, bed, me, lock = json.loads(line)
+    pid = os.fork()
+    if pid:
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        continue
+    if verb == "apply":
+        apply(plan(Path(bed), me), lock_file=lock)
+    else:
+        undo({"localhost": machine(Path(bed), me)}, UNDOERS, lock_file=lock)
+    os._exit(0)
 """
 
+Run = Callable[..., int]
 
-def run(verb: str, bed: Path, me: str, lock_file: str) -> int:
-    """An apply or an undo in a process of its own, which may be killed."""
-    code = RUN.format(tests=str(Path(__file__).parent), bed=str(bed), me=me, lock=lock_file, verb=verb)
-    ended = subprocess.run([sys.executable, "-c", code], check=False).returncode
-    # The lock goes with the last process that holds its pipe, a moment after the one that was killed.
-    subprocess.run(["flock", "-w", "10", lock_file, "true"], check=True)
-    return ended
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """An apply or an undo in a process of its own, which may be killed: ``run(verb, bed, me, lock_file)``.
+
+    It is the fork of one that has imported everything, which takes longer than the work.
+    """
+    argv = [sys.executable, "-c", RUN, str(Path(__file__).parent)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        to, of = parent.stdin, parent.stdout
+
+        def one(verb: str, bed: Path, me: str, lock_file: str) -> int:
+            to.write(json.dumps([verb, str(bed), me, lock_file]) + "\n")
+            to.flush()
+            ended = int(of.readline())
+            # The lock goes with the last process that holds its pipe, a moment after the one that was killed.
+            subprocess.run(["flock", "-w", "10", lock_file, "true"], check=True)
+            return ended
+
+        yield one
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, 7))
-def test_a_killed_apply_is_finished_by_the_next(bed: Path, me: str, lock_file: str, when: str, number: int) -> None:
+def test_a_killed_apply_is_finished_by_the_next(
+    run: Run, bed: Path, me: str, lock_file: str, *, when: str, number: int
+) -> None:
     """Killed before or after any of its six changes, it goes on where it was, and an undo leaves no trace."""
     (bed / "kill").write_text(f"{when} {number}")
     killed = run("apply", bed, me, lock_file)
@@ -201,7 +227,9 @@ def test_a_killed_apply_is_finished_by_the_next(bed: Path, me: str, lock_file: s
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", range(7, 14))
-def test_a_killed_undo_is_finished_by_the_next(bed: Path, me: str, lock_file: str, when: str, number: int) -> None:
+def test_a_killed_undo_is_finished_by_the_next(
+    run: Run, bed: Path, me: str, lock_file: str, *, when: str, number: int
+) -> None:
     """Killed before or after any of its changes, the next undo takes back the rest."""
     apply(plan(bed, me), lock_file=lock_file)
     (bed / "kill").write_text(f"{when} {number}")

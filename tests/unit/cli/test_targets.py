@@ -74,7 +74,25 @@ def test_login_opens_the_connection(cli: Cli) -> None:
     assert (cli("targets", "login", "memory").code, cli.backend.done) == (0, ["login"])
 
 
-@pytest.mark.parametrize("verb", ["show", "check", "login"])
+def test_rbac_prints_what_an_administrator_applies(cli: Cli) -> None:
+    """The backend's text as it is; with --json its objects; options reach the backend."""
+    assert cli("targets", "rbac", "memory").out == 'kind: "Role"\nname: "gpujobs"\n---\nkind: "RoleBinding"\n'
+    ran = cli("targets", "rbac", "memory", "--cluster", "--account", "ci", "--json")
+
+    assert (ran.code, json.loads(ran.out)) == (0, [{"kind": "Role", "name": "ci"}, {"kind": "ClusterRole"}])
+
+
+@pytest.mark.parametrize("target", ["local", "slurm"])
+def test_rbac_of_a_backend_without_roles_is_refused(configured: Cli, target: str) -> None:
+    """Two lines that name the backend and where there are roles."""
+    ran = configured("targets", "rbac", target)
+
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.error_lines[0].startswith(f"Error: The {target} backend knows no roles")
+    assert "kubernetes" in ran.error_lines[1]
+
+
+@pytest.mark.parametrize("verb", ["show", "check", "login", "rbac"])
 def test_unknown_targets_are_named(cli: Cli, verb: str) -> None:
     """The failure lists the targets there are."""
     ran = cli("targets", verb, "nowhere")
@@ -157,6 +175,8 @@ def test_completes_verbs_options_and_targets(tmp_path: Path) -> None:
     assert _complete(tmp_path, "ca") == ["cancel", "capacity"]
     assert _complete(tmp_path, "run", "--on-i") == ["--on-interrupt"]
     assert _complete(tmp_path, "ps", "--target", "l") == ["lab", "local"]
+    assert _complete(tmp_path, "targets", "r") == ["rbac"]
+    assert _complete(tmp_path, "targets", "rbac", "k") == ["kubernetes"]
 
 
 def test_completes_refs_of_this_machine_only(cli: Cli, ref: str) -> None:
