@@ -1,24 +1,20 @@
-"""microk8s is planned, applied, cut off anywhere, and taken back, with a recording snap and microk8s."""
+"""microk8s is planned, applied and taken back, with a recording snap and microk8s."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from gpujobs.bootstrap import Journal, LocalShell, Machine, Plan
+from gpujobs.bootstrap import LocalShell
 from gpujobs.bootstrap.engine import apply, undo
-from gpujobs.bootstrap.facts import Cpus, MachineFacts
 from gpujobs.bootstrap.microk8s import Microk8sWish
 from gpujobs.bootstrap.microk8s.microk8s import UNDOERS
-from gpujobs.bootstrap.microk8s.probes import Microk8sFacts
 from gpujobs.bootstrap.microk8s.steps import microk8s_steps
 from gpujobs.bootstrap.microk8s.verify import verify
 
-STAND_IN = Path(__file__).parent / "stand_ins/stand_in.py"
+from .microk8s_bed import facts, log, machine, machine_facts, plan, state
+
 LESSON = [
     "snap install microk8s --classic --channel=1.35/stable",
     "usermod -a -G microk8s alice",
@@ -28,59 +24,6 @@ LESSON = [
     "microk8s enable hostpath-storage",
     "snap alias microk8s.kubectl kubectl",
 ]
-
-
-def machine_facts(**changes: object) -> MachineFacts:
-    """An ordinary Ubuntu."""
-    facts = {
-        "hostname": "box", "os_id": "ubuntu", "os_version": "24.04", "os_name": "Ubuntu 24.04", "root": True,
-        "architecture": "x86_64", "systemd": True, "cgroups": "v2", "memory_mib": 16000, "disk_free_mib": 90000,
-        "cpus": Cpus(sockets=1, cores_per_socket=4, threads_per_core=1), "address": "10.0.0.4", "clock_offset_s": 0.0,
-    }  # fmt: skip
-    return MachineFacts.model_validate({**facts, **changes})
-
-
-def facts(home: Path, **changes: object) -> Microk8sFacts:
-    """That machine before microk8s."""
-    known = {"machine": machine_facts(), "snapd": True, "user": "alice", "home": str(home), "group": "alice"}
-    return Microk8sFacts.model_validate({**known, **changes})
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Path:
-    """A directory of stand-ins, their state, and alice's home."""
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "home").mkdir()
-    for name in ("snap", "microk8s", "usermod", "gpasswd", "getent", "groupdel", "id", "install"):
-        (tmp_path / "bin" / name).symlink_to(STAND_IN)
-    (tmp_path / "bin/chown").symlink_to("/bin/true")  # there is no alice
-    return tmp_path
-
-
-def machine(bed: Path, me: str) -> Machine:
-    """The machine with the stand-ins first on its PATH, and nothing else of a kubectl on it."""
-    shell = LocalShell("box", prefix=("env", f"STAND_IN={bed}", f"PATH={bed}/bin:/usr/sbin:/usr/bin:/sbin:/bin"))
-    return Machine("localhost", shell, Journal(shell, "microk8s", directory=f"{bed}/state", user=me))
-
-
-def plan(bed: Path, me: str, wish: Microk8sWish | None = None) -> Plan:
-    """The plan for that machine."""
-    wish = wish or Microk8sWish()
-    steps = microk8s_steps(wish, {"localhost": facts(bed / "home")}, {"localhost": machine(bed, me).shell})
-    # Whether this machine has a kubectl is its own business.
-    steps = tuple(step for step in steps if step.key != "command:alias")
-    return Plan("microk8s", {"localhost": machine(bed, me)}, steps, wish.model_dump(mode="json"))
-
-
-def state(bed: Path) -> dict[str, object]:
-    """What the stand-ins say is so."""
-    path = bed / "state.json"
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def log(bed: Path) -> list[str]:
-    """What was run that changes anything."""
-    return (bed / "log").read_text().splitlines() if (bed / "log").exists() else []
 
 
 def test_the_plan_has_the_lessons_commands_in_their_order(tmp_path: Path) -> None:
@@ -157,90 +100,6 @@ def test_no_secret_is_shown_or_noted(bed: Path, me: str, lock_file: str) -> None
 
     assert "hush-hush" in (bed / "home/.kube/config").read_text()
     assert "hush-hush" not in shown + noted
-
-
-RUN = """
-import json, os, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from test_microk8s import UNDOERS, apply, machine, plan, undo
-for line in sys.stdin:
-    verb, bed, me, lock = json.loads(line)
-    pid = os.fork()
-    if pid:
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-        continue
-    if verb == "apply":
-        apply(plan(Path(bed), me), lock_file=lock)
-    else:
-        undo({"localhost": machine(Path(bed), me)}, UNDOERS, lock_file=lock)
-    os._exit(0)
-"""
-
-Run = Callable[..., int]
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
-    """An apply or an undo in a process of its own, which may be killed: ``run(verb, bed, me, lock_file)``.
-
-    It is the fork of one that has imported everything, which takes longer than the work.
-    """
-    argv = [sys.executable, "-c", RUN, str(Path(__file__).parent)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdin is not None
-        assert parent.stdout is not None
-        to, of = parent.stdin, parent.stdout
-
-        def one(verb: str, bed: Path, me: str, lock_file: str) -> int:
-            to.write(json.dumps([verb, str(bed), me, lock_file]) + "\n")
-            to.flush()
-            ended = int(of.readline())
-            # The lock goes with the last process that holds its pipe, a moment after the one that was killed.
-            subprocess.run(["flock", "-w", "10", lock_file, "true"], check=True)
-            return ended
-
-        yield one
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("number", range(1, 7))
-def test_a_killed_apply_is_finished_by_the_next(
-    run: Run, bed: Path, me: str, lock_file: str, *, when: str, number: int
-) -> None:
-    """Killed before or after any of its six changes, it goes on where it was, and an undo leaves no trace."""
-    (bed / "kill").write_text(f"{when} {number}")
-    killed = run("apply", bed, me, lock_file)
-    (bed / "kill").unlink()
-
-    apply(plan(bed, me), lock_file=lock_file)
-    done = state(bed)
-    undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
-
-    assert killed == -9
-    assert done["addons"] == ["dns", "helm3", "hostpath-storage"]
-    assert (done["held"], done["groups"]) == (True, ["alice", "microk8s"])
-    assert (state(bed)["installed"], state(bed)["groups"], state(bed)["group"]) == (False, ["alice"], False)
-    assert list((bed / "home").iterdir()) == []
-    assert not (bed / "state").exists()
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("number", range(7, 14))
-def test_a_killed_undo_is_finished_by_the_next(
-    run: Run, bed: Path, me: str, lock_file: str, *, when: str, number: int
-) -> None:
-    """Killed before or after any of its changes, the next undo takes back the rest."""
-    apply(plan(bed, me), lock_file=lock_file)
-    (bed / "kill").write_text(f"{when} {number}")
-    killed = run("undo", bed, me, lock_file)
-    (bed / "kill").unlink()
-
-    undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
-
-    assert killed == -9
-    assert (state(bed)["installed"], state(bed)["groups"], state(bed)["group"]) == (False, ["alice"], False)
-    assert not (bed / "state").exists()
 
 
 def test_a_microk8s_that_was_there_stays(bed: Path, me: str, lock_file: str) -> None:
