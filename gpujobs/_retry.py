@@ -29,7 +29,17 @@ def retrying(call: Callable[[], T], clock: Clock) -> T:
     Raises:
         UnavailableError: The last one.
     """
-    import tenacity  # noqa: PLC0415  # first use, as the import budget wants it
+    began = clock.monotonic()
+    try:
+        return call()
+    except UnavailableError as e:
+        failures = [e]
+    import tenacity  # noqa: PLC0415  # costs more than most calls, and most succeed at once
+
+    def again() -> T:
+        if failures:
+            raise failures.pop()
+        return call()
 
     backoff = tenacity.wait_random_exponential(multiplier=_FIRST_WAIT_S, max=LONGEST_S / 3)
 
@@ -38,7 +48,6 @@ def retrying(call: Callable[[], T], clock: Clock) -> T:
         asked = error.retry_after if isinstance(error, UnavailableError) else None
         return backoff(state) if asked is None else min(asked, LONGEST_S)
 
-    began = clock.monotonic()
     retry = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(UnavailableError),
         stop=lambda state: state.attempt_number >= ATTEMPTS or clock.monotonic() - began >= LONGEST_S,
@@ -46,4 +55,4 @@ def retrying(call: Callable[[], T], clock: Clock) -> T:
         sleep=clock.sleep,
         reraise=True,
     )
-    return retry(call)
+    return retry(again)

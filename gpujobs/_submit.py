@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
-from gpujobs._identity import check_key, make_key, submission, with_defaults
+from gpujobs._identity import check_key, make_keys, submission, with_defaults
 from gpujobs._retry import retrying
 from gpujobs.backend import SupportsPreflight
 from gpujobs.errors import ConflictError, GpuJobsError, RejectedError, SpecError, UnavailableError
@@ -13,6 +14,8 @@ from gpujobs.refs import Ref
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gpujobs._identity import Prepared
+    from gpujobs._journal import OpenSubmission
     from gpujobs._session import Session
     from gpujobs.backend import Backend, Submission, Submitted
     from gpujobs.specs import GpuJob, GpuService
@@ -23,7 +26,7 @@ _ANSWERS = (Ref, ConflictError, RejectedError)
 
 def prepare(
     session: Session, specs: Sequence[GpuJob | GpuService], keys: Sequence[str | None], *, target: str
-) -> list[Submission]:
+) -> list[Prepared]:
     """What the backend is to see: target defaults merged, each with a key.
 
     A service's key is its name, so it needs one.
@@ -33,57 +36,89 @@ def prepare(
     """
     session.backend(target)  # a target that is wrong is said before a workload that is
     defaults = session.defaults(target)
-    items: list[Submission] = []
-    for spec, key in zip(specs, keys, strict=True):
+    made = iter(make_keys(len(specs)))
+    items: list[Prepared] = []
+    for spec, key, own in zip(specs, keys, made, strict=True):
         merged = with_defaults(spec, defaults, target=target)
-        if merged.kind == "service":
-            if not merged.name:
-                raise SpecError("A GpuService needs a name: it is its key.", next_step="Give name='...' (--name).")
-            if key is not None and key != merged.name:
-                raise SpecError(
-                    f"A GpuService's key is its name, {merged.name!r}; the key {key!r} is another.",
-                    next_step="Leave the key out.",
-                )
-            key = merged.name  # noqa: PLW2901  # the rule just stated
-        items.append(submission(merged, check_key(key) if key is not None else make_key()))
+        given = _service_key(merged, key) if merged.kind == "service" else key
+        items.append(submission(merged, own, made=True) if given is None else submission(merged, check_key(given)))
+    if len({item.key for item in items}) < len(items):
+        _refuse_twins(items)
+    return items
+
+
+def _service_key(spec: GpuService, key: str | None) -> str:
+    if not spec.name:
+        raise SpecError("A GpuService needs a name: it is its key.", next_step="Give name='...' (--name).")
+    if key is not None and key != spec.name:
+        raise SpecError(
+            f"A GpuService's key is its name, {spec.name!r}; the key {key!r} is another.",
+            next_step="Leave the key out.",
+        )
+    return spec.name
+
+
+def _refuse_twins(items: Sequence[Submission]) -> None:
     seen: set[str] = set()
     for item in items:
         if item.key in seen:
             raise SpecError(f"The key {item.key!r} is given twice in one call.", next_step="Give each its own.")
         seen.add(item.key)
-    return items
 
 
-def send(session: Session, items: Sequence[Submission], *, target: str, preflight: bool) -> list[Submitted]:
+def send(session: Session, items: Sequence[Prepared], *, target: str, preflight: bool) -> list[Submitted]:
     """Submit all, exactly once each; one ref or error per item. An open outcome names its key."""
     backend = session.backend(target)
     results: list[Submitted | None] = [None] * len(items)
     if preflight and isinstance(backend, SupportsPreflight):
         for i, error in enumerate(backend.preflight([item.spec for item in items])):
             results[i] = error
-    taken = [i for i, result in enumerate(results) if result is None]
-    new = _begin(session, [items[i] for i in taken], target=target)
-    for i, result in zip(taken, _until_known(session, backend, [items[i] for i in taken]), strict=True):
-        results[i] = result
-        if isinstance(result, UnavailableError) or not (items[i].key in new or isinstance(result, _ANSWERS)):
-            result.key = items[i].key
-            result.next_step = _open_outcome(result.next_step, items[i].key)
-        else:
-            session.journal.settle(items[i].key, target=target)
+    rest = [i for i, result in enumerate(results) if result is None]
+    if not rest:
+        return [result for result in results if result is not None]
+    # All of them are journalled or none: nothing has been sent where they cannot be written.
+    call = session.journal.begin([items[i] for i in rest], target=target, now=session.clock.time())
+    unknown: set[str] = set()
+    for i, result in zip(rest, _until_known(session, backend, [items[i] for i in rest]), strict=True):
+        results[i], key = result, items[i].key
+        # What an earlier call left open, only the system's own word settles.
+        if isinstance(result, UnavailableError) or (key in call.earlier and not isinstance(result, _ANSWERS)):
+            result.key = key
+            result.next_step = _open_outcome(result.next_step, key)
+            unknown.add(key)
+    session.journal.settle(call, unknown)
     return [result for result in results if result is not None]
 
 
-def _begin(session: Session, items: Sequence[Submission], *, target: str) -> list[str]:
-    """Journal all of them, or none: nothing has been sent where one cannot be written. The keys that were not open."""
-    new: list[str] = []
-    try:
-        for item in items:
-            new += [item.key] * session.journal.begin(item, target=target, now=session.clock.time())
-    except GpuJobsError:
-        for key in new:
-            session.journal.settle(key, target=target)
-        raise
-    return new
+def resend(session: Session, entries: Sequence[OpenSubmission]) -> list[Submitted]:
+    """Send what was journalled as it is: the target's defaults are in it, and preflight has let it pass."""
+    results: list[Submitted | None] = [None] * len(entries)
+    by_target: dict[str, list[tuple[int, Prepared]]] = {}
+    for i, entry in enumerate(entries):
+        try:
+            by_target.setdefault(session.name(entry.target), []).append((i, _as_it_was(entry)))
+        except GpuJobsError as e:
+            results[i] = e
+    for target, group in by_target.items():
+        try:
+            sent = send(session, [item for _, item in group], target=target, preflight=False)
+        except GpuJobsError as e:
+            sent = [copy(e) for _ in group]
+        for (i, _), result in zip(group, sent, strict=True):
+            results[i] = result
+    return [result for result in results if result is not None]
+
+
+def _as_it_was(entry: OpenSubmission) -> Prepared:
+    from gpujobs.formats import from_data  # noqa: PLC0415  # only resume reads workloads back
+
+    item = submission(from_data(entry.spec, source=f"the journal entry of key {entry.key}"), entry.key)
+    if item.spec_hash != entry.spec_hash:
+        raise ConflictError(
+            f"The journal entry of key {entry.key} no longer means what was submitted.",
+            next_step="Look for its job with `gpujobs ps --all`; submit again with a new key if there is none.",
+        )
+    return item
 
 
 def _open_outcome(next_step: str, key: str) -> str:
@@ -105,12 +140,11 @@ def _until_known(session: Session, backend: Backend, items: Sequence[Submission]
             if isinstance(result, UnavailableError):
                 raise result
 
-    if items:
-        try:
-            retrying(once, session.clock)
-        except GpuJobsError as e:  # raised for the call as a whole: it holds for every item without an outcome
-            for item in items:
-                results.setdefault(item.key, e)
+    try:
+        retrying(once, session.clock)
+    except GpuJobsError as e:  # raised for the call as a whole: it holds for every item without an outcome
+        for item in items:
+            results.setdefault(item.key, e)
     return [results[item.key] for item in items]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from gpujobs._identity import submission
-from gpujobs._submit import one, prepare, send
-from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError, SpecError, SubmitManyError
+from gpujobs._submit import one, prepare, resend, send
+from gpujobs.errors import GpuJobsError, NotFoundError, SpecError, SubmitManyError
 from gpujobs.job import Job, Service, bind
 from gpujobs.refs import Ref
 from gpujobs.specs import GpuJob, GpuService
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from gpujobs._journal import OpenSubmission
     from gpujobs._session import Session
     from gpujobs.client import Client
+
+_log = logging.getLogger(__name__)
 
 
 class SubmitVerbs:
@@ -110,51 +112,48 @@ class SubmitVerbs:
         return [self._bound(one(r), item.key) for r, item in zip(results, items, strict=True)]
 
     def open_submissions(self) -> list[OpenSubmission]:
-        """Submissions of this state directory whose outcome is not known."""
-        return list(self._session.journal.open())
+        """Submissions of this state directory whose outcome is not known; what cannot be read is logged."""
+        entries, broken = self._session.journal.open()
+        for unreadable in broken:
+            _log.warning("%s", unreadable.error())
+        return entries
 
     def resume(self, key: str | None = None) -> list[Job | Service]:
         """Settle open submissions, or the one with that key: each is found or sent, never doubled.
 
         Raises:
             NotFoundError: No submission with that key is open.
-            SubmitManyError: Some could not be settled.
+            SubmitManyError: Some could not be settled, or read; the others are.
         """
-        entries = [e for e in self.open_submissions() if key in {None, e.key}]
-        if key is not None and not entries:
-            raise NotFoundError(
-                f"No submission with the key {key!r} is open here.",
-                next_step="It was settled, or submitted with another GPUJOBS_STATE_DIR.",
-            )
-        settled: list[Job | Service] = []
-        errors: list[GpuJobsError | None] = []
-        refs: list[Ref | None] = []
-        for entry in entries:
-            try:
-                job = self._settle(entry)
-            except GpuJobsError as e:
-                errors.append(e)
-                refs.append(None)
-            else:
-                settled.append(job)
-                errors.append(None)
-                refs.append(job.ref)
+        entries, broken = self._session.journal.open()
+        if key is not None:
+            entries = [entry for entry in entries if entry.key == key]
+            if not entries:
+                where = "".join(f" Or it is in {unreadable.path}, which cannot be read." for unreadable in broken)
+                raise NotFoundError(
+                    f"No submission with the key {key!r} is open here.",
+                    next_step=f"It was settled, or submitted with another GPUJOBS_STATE_DIR.{where}",
+                )
+            broken = []
+        found = [*resend(self._session, entries), *(unreadable.error() for unreadable in broken)]
+        errors = [result if isinstance(result, GpuJobsError) else None for result in found]
         if any(errors):
-            raise SubmitManyError(refs, errors)
-        return settled
+            raise SubmitManyError([result if isinstance(result, Ref) else None for result in found], errors)
+        return [self._bound(one(result), entry.key) for result, entry in zip(found, entries, strict=True)]
 
-    def _settle(self, entry: OpenSubmission) -> Job | Service:
-        """Send what was journalled as it is: the target's defaults are in it, and preflight has let it pass."""
-        from gpujobs.formats import from_data  # noqa: PLC0415  # only resume reads workloads back
+    def abandon(self, what: str) -> int:
+        """Forget an open submission by its key, whatever became of it; or all that is unreadable in a journal file.
 
-        item = submission(from_data(entry.spec, source=f"the journal entry of key {entry.key}"), entry.key)
-        if item.spec_hash != entry.spec_hash:
-            raise ConflictError(
-                f"The journal entry of key {entry.key} no longer means what was submitted.",
-                next_step="Look for its job with `gpujobs ps --all`; submit again with a new key if there is none.",
+        Raises:
+            NotFoundError: There is none.
+        """
+        gone = self._session.journal.abandon(what)
+        if not gone:
+            raise NotFoundError(
+                f"No open submission has the key {what!r}, and it is no unreadable file of the journal.",
+                next_step="`gpujobs submit --resume` names what is open.",
             )
-        ref = one(send(self._session, [item], target=self._session.name(entry.target), preflight=False)[0])
-        return self._bound(ref, entry.key)
+        return gone
 
     def render(
         self, workload: GpuJob | GpuService, target: str | None = None, *, idempotency_key: str | None = None

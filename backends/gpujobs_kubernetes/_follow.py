@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gpujobs.errors import GpuJobsError
 from gpujobs_kubernetes._api import PODS, hang_up, path
 from gpujobs_kubernetes._loglines import Cursor, Source
-from gpujobs_kubernetes._logs import CHUNK, READ_S, is_gone, question, snapshot, unreadable
+from gpujobs_kubernetes._logs import READ_S, is_gone, question, snapshot, unreadable
 from gpujobs_kubernetes._sources import begun
 
 if TYPE_CHECKING:
@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from gpujobs_kubernetes._api import Api
     from gpujobs_kubernetes._views import PodView
 
-MOST_STREAMS = 64
+MOST_STREAMS = 128
+"""More logs than this of one workload are read in turns: a thread and a connection each must have an end."""
+_TURN_S = 1.0
+"""Those are read one a second, whatever their number, and once more when they have ended."""
 _BATCHES = 64
+_CHUNK = 1 << 15
+"""Read at once: what nobody has taken yet is at most so much for each batch and each thread."""
 _TICK_S = 0.1
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
@@ -42,6 +47,7 @@ class _Reader:
     pod: PodView
     done: bool = False
     streaming: bool = False
+    read_at: float = float("-inf")
     response: Any = None
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -50,8 +56,15 @@ class Follower:
     """Merges what many logs give, as it comes."""
 
     def __init__(
-        self, api: Api, clock: Clock, query: LogQuery, look: Callable[[bool], list[tuple[Source, PodView]]]
+        self,
+        api: Api,
+        clock: Clock,
+        query: LogQuery,
+        look: Callable[[bool], list[tuple[Source, PodView]]],
+        *,
+        most: int = MOST_STREAMS,
     ) -> None:
+        self._most = most
         self._api = api
         self._clock = clock
         self._query = query
@@ -60,6 +73,7 @@ class Follower:
         self._batches: queue.Queue[tuple[_Reader, Sequence[LogLine]]] = queue.Queue(_BATCHES)
         self._stop = threading.Event()
         self._give_up = float("inf")
+        self._turned = float("-inf")
 
     def lines(self) -> Iterator[LogLine]:
         """Every line, until the workload has ended and all is read, or the caller says stop."""
@@ -99,7 +113,7 @@ class Follower:
             reader.pod = pod
         streaming = sum(r.streaming for r in self._readers.values())
         for reader in self._readers.values():
-            if not (reader.streaming or reader.done) and streaming < MOST_STREAMS:
+            if not (reader.streaming or reader.done) and streaming < self._most:
                 reader.streaming = True
                 streaming += 1
                 name = f"gpujobs-log-{reader.pod.name}"
@@ -113,12 +127,22 @@ class Follower:
                 yield from self._batches.get_nowait()[1]
         except queue.Empty:
             pass
-        for reader in list(self._readers.values()):
-            if not (reader.streaming or reader.done):
-                yield from self._turn(reader)
+        for reader in self._due():
+            yield from self._turn(reader)
+
+    def _due(self) -> list[_Reader]:
+        """Of the logs that have no thread: all that have ended, else the one that was read longest ago."""
+        now = self._clock.monotonic()
+        waiting = [r for r in self._readers.values() if not (r.streaming or r.done) and now - r.read_at >= _TURN_S]
+        ended = [r for r in waiting if _over(r)]
+        if ended or not waiting or now - self._turned < _TURN_S:
+            return ended
+        self._turned = now
+        return [min(waiting, key=lambda r: r.read_at)]
 
     def _turn(self, reader: _Reader) -> Iterator[LogLine]:
         over = _over(reader)
+        reader.read_at = self._clock.monotonic()
         try:
             yield from snapshot(self._api, reader.cursor, since=self._query.since, final=over)
         except GpuJobsError as e:
@@ -190,7 +214,7 @@ class Follower:
                 reader.response = response
                 while not self._stop.is_set():
                     with self._api.translating():
-                        data = response.read1(CHUNK)
+                        data = response.read1(_CHUNK)
                     if not data:
                         break
                     self._put(reader, cursor.feed(data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from gpujobs.errors import GpuJobsError, NotFoundError
@@ -10,11 +11,10 @@ from gpujobs.results import ReplicaStatus
 from gpujobs.states import State, Status
 from gpujobs_kubernetes import _release
 from gpujobs_kubernetes._base import BackendBase
-from gpujobs_kubernetes._lookup import Found, find, find_all
+from gpujobs_kubernetes._lookup import Found, find, find_all, refusals, silent
 from gpujobs_kubernetes._names import NAME_LABEL, Place, legal_labels, place_of, ref_to, slug
 from gpujobs_kubernetes._service_states import service_copies, service_status
 from gpujobs_kubernetes._states import copies, element_status, job_status
-from gpujobs_kubernetes._views import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from gpujobs.backend import JobQuery
     from gpujobs.refs import Ref
 
+_log = logging.getLogger(__name__)
 _MOST_KEPT = 50_000
 _NO_PODS_S = 5.0
-"""A Job without pods is asked for directly this often: only an event tells why."""
+"""Why Jobs have no pods is asked this often, by one question per namespace."""
 
 
 class Looking(BackendBase):
@@ -33,7 +34,7 @@ class Looking(BackendBase):
     def _start_looking(self) -> None:
         self._memo: dict[Ref, tuple[int, Status]] = {}
         self._upstreams: dict[Place, set[Place]] = {}
-        self._looked_for_pods: dict[Place, float] = {}
+        self._no_pods: dict[str, tuple[float, dict[Place, str]]] = {}
 
     def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
         """The status of each, in order: from the watches where they are current, else by one LIST per kind."""
@@ -43,11 +44,20 @@ class Looking(BackendBase):
         now = self._clock.time()
         places = {ref: place_of(ref) for ref in refs}
         whole = {place.whole for place in places.values() if place is not None}
+        # Before the views: what changes in between is looked at again in the next round.
+        serials = {place: self._watcher.serial(place) for place in whole}
         known = self._known(whole, now)
         asked = self._ask(whole - set(known.jobs) - set(known.services), now)
         self._attend(known, now, seen)
         self._attend(asked, now, seen)
-        return [self._status(ref, places[ref], known, asked, now) for ref in refs]
+        found = []
+        for ref in refs:
+            place = places[ref]
+            if place is None or (place.whole not in known.jobs and place.whole not in known.services):
+                found.append(_lost(ref) if place is None else _status(ref, place, asked, now))
+            else:
+                found.append(self._remembered(ref, place, known, now, serials[place.whole]))
+        return found
 
     def wait_change(self, refs: Sequence[Ref], timeout: float, /) -> bool:
         """Block until something about one of them, or about what it waits for, may have changed."""
@@ -65,8 +75,8 @@ class Looking(BackendBase):
         found = find_all(self._api, self._api.namespace, ",".join(wanted), now=now)
         self._attend(found, now, set())
         places = [*found.jobs, *found.services]
-        every = [self._status(self._ref(p), p, Found(), found, now) for p in places]
-        kept = [s for s in every if _matches(s, query)]
+        every = [_status(self._ref(p), p, found, now) for p in places]
+        kept = [s for s in every if s.state is not State.LOST and query.matches(s)]
         kept.sort(key=lambda s: (s.submitted_at.timestamp() if s.submitted_at else 0.0, str(s.ref)), reverse=True)
         return kept[: query.limit]
 
@@ -105,16 +115,14 @@ class Looking(BackendBase):
         return ref_to("kubernetes", self._target.name, place)
 
     def _known(self, places: Iterable[Place], now: float) -> Found:
-        """What the watches know; a Job that has no pods for a while is left out, so that it is asked for."""
+        """What the watches know; they are not told why a Job has no pods, so that is asked for now and then."""
         found = self._watcher.known(places)
-        for place, view in list(found.jobs.items()):
-            created = parse_time(view.created)
-            silent = not (view.over or view.suspended or found.pods_of(place))
-            if not silent or created is None or now - created.timestamp() < 1:
-                continue
-            if self._clock.monotonic() - self._looked_for_pods.get(place, float("-inf")) > _NO_PODS_S:
-                self._looked_for_pods[place] = self._clock.monotonic()
-                del found.jobs[place]
+        for namespace, names in silent(found, now=now).items():
+            asked, told = self._no_pods.get(namespace, (float("-inf"), {}))
+            if self._clock.monotonic() - asked > _NO_PODS_S:
+                told = refusals(self._api, namespace, names, patient=False)
+                self._no_pods[namespace] = (self._clock.monotonic(), told)
+            found.refusals.update(told)
         return found
 
     def _ask(self, places: set[Place], now: float) -> Found:
@@ -125,19 +133,15 @@ class Looking(BackendBase):
         self._watcher.learn(found, before)
         return found
 
-    def _status(self, ref: Ref, place: Place | None, known: Found, asked: Found, now: float) -> Status:
-        if place is None:
-            return _lost(ref)
-        whole = place.whole
-        if whole not in known.jobs and whole not in known.services:
-            return _status(ref, place, asked, now)
-        serial = self._watcher.serial(whole)
+    def _remembered(self, ref: Ref, place: Place, known: Found, now: float, serial: int) -> Status:
+        """The status by what the watches know, made anew only where that has changed."""
         memo = self._memo.get(ref)
         if memo is not None and memo[0] == serial:
             return memo[1]
         status = _status(ref, place, known, now)
         # What is being deleted, or has no pods, also changes with time alone.
-        if known.pods_of(whole) and not any(p.deleting for p in known.pods_of(whole)):
+        pods = known.pods_of(place.whole)
+        if pods and not any(p.deleting for p in pods):
             if len(self._memo) > _MOST_KEPT:
                 self._memo.clear()
             self._memo[ref] = (serial, status)
@@ -162,11 +166,13 @@ class Looking(BackendBase):
             decided = _release.verdict(pairs, states)
             if decided is True:
                 _release.release(self._api, place, found.jobs[place], now=now)
+                _log.info("%s/%s need not wait any more.", place.namespace, place.name)
                 self._watcher.forget(place)
             elif decided is not False:
                 self._change(place, decided)
 
     def _change(self, place: Place, note: str) -> None:
+        _log.info("%s/%s is ended: %s", place.namespace, place.name, note.partition(" ")[2])
         try:
             _release.fail(self._api, place, note)
         except GpuJobsError:
@@ -194,13 +200,3 @@ def _lost(ref: Ref) -> Status:
         "It was deleted, or never existed; `gpujobs ps --all` shows the rest.",
     )
     return Status(ref, State.LOST, reason=cause)
-
-
-def _matches(status: Status, query: JobQuery) -> bool:
-    return (
-        (query.finished or not status.final)
-        and (query.name is None or status.name == query.name)
-        and (not query.states or status.state in query.states)
-        and all(status.labels.get(k) == v for k, v in query.labels.items())
-        and status.state is not State.LOST
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,7 +17,7 @@ from gpujobs_slurm._list import Lister
 from gpujobs_slurm._logs import LogReader
 from gpujobs_slurm._looking import Looker
 from gpujobs_slurm._options import SlurmOptions
-from gpujobs_slurm._orders import root_of
+from gpujobs_slurm._orders import root_of, shape
 from gpujobs_slurm._preflight import preflight_error
 from gpujobs_slurm._probe import Probe
 from gpujobs_slurm._script import render_script
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from gpujobs.results import Capacity, Check, ExecResult, Explanation, LogLine, ReplicaStatus
     from gpujobs.specs import GpuJob, GpuService
     from gpujobs.states import Status
+    from gpujobs_slurm._facts import Facts
+    from gpujobs_slurm._probe import Layout
 
 _PREFLIGHT_S = 5.0
 
@@ -88,7 +91,19 @@ class SlurmBackend:
             layout = self._probe.layout(timeout=_PREFLIGHT_S, fresh_s=60.0)
         except UnavailableError:
             return [None] * len(specs)
-        return [preflight_error(spec, facts, layout, self._target.gpu_types) for spec in specs]
+        found: dict[object, GpuJobsError | None] = {}
+        return [self._preflight(spec, facts, layout, found) for spec in specs]
+
+    def _preflight(
+        self, spec: GpuJob | GpuService, facts: Facts, layout: Layout, found: dict[object, GpuJobsError | None]
+    ) -> GpuJobsError | None:
+        """What asks for the same has the same answer, but for the files it brings."""
+        kind = None if spec.files else shape(spec)
+        if kind is None:
+            return preflight_error(spec, facts, layout, self._target.gpu_types)
+        if kind not in found:
+            found[kind] = preflight_error(spec, facts, layout, self._target.gpu_types)
+        return copy(found[kind])
 
     def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
         """One ``squeue`` for all."""

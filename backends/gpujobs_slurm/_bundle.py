@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 _PACKAGE = "gpujobs_slurm.remote"
-_MODULES = ("logs", "processes", "records", "operations", "agent")
+_MODULES = ("logs", "processes", "records", "bulks", "operations", "agent")
 """In the order of their imports."""
 
 LOADER = "import sys;n=int(sys.stdin.buffer.readline());exec(compile(sys.stdin.buffer.read(n),'gpujobs','exec'))"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from functools import lru_cache
@@ -13,17 +12,11 @@ if TYPE_CHECKING:
 
     from gpujobs.specs import GpuJob, GpuService
 
-_HASH = 32
 _TOKEN = 12
 _STEM = 40
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 _OURS = re.compile(r"[a-z0-9-]{1,40}\.[0-9a-f]{12}")
 _LONGEST_COMMENT = 1500
-
-
-def record_name(key: str) -> str:
-    """The job directory of a key."""
-    return hashlib.sha256(key.encode()).hexdigest()[:_HASH]
 
 
 def job_name(spec: GpuJob | GpuService, record: str) -> str:

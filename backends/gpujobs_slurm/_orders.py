@@ -6,22 +6,22 @@ import json
 import os
 import secrets
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gpujobs.environment import VENV, active, variables
 from gpujobs_slurm._gres import gres_option
-from gpujobs_slurm._names import job_name, record_name
+from gpujobs_slurm._names import job_name
 from gpujobs_slurm._record import VERSION
-from gpujobs_slurm._refuse import refuse
+from gpujobs_slurm._refuse import refuse, refuse_files
 from gpujobs_slurm._script import Order, minutes, render_script
-from gpujobs_slurm._shell import workload
+from gpujobs_slurm._shell import rows
+from gpujobs_slurm.remote.bulks import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gpujobs.backend import Submission, Target
-    from gpujobs.specs import GpuJob
+    from gpujobs.specs import GpuJob, GpuService
     from gpujobs_slurm._after import Dependency
     from gpujobs_slurm._facts import Facts
 
@@ -46,7 +46,7 @@ class Orders:
         Raises:
             UnsupportedError: A field that Slurm cannot honour.
         """
-        return self._order(item, record_name(item.key), dependency)
+        return self._order(item, name_of(item.key), dependency)
 
     def bulk(self, items: Sequence[Submission], dependency: Dependency) -> Order:
         """Many jobs that ask for the same, as one array."""
@@ -84,16 +84,23 @@ def inherited(spec: GpuJob, environ: Mapping[str, str]) -> dict[str, str]:
     Raises:
         SpecError: One is not set, or no environment is active.
     """
+    if not spec.inherit_env:
+        return {}
     found = variables(spec.inherit_env, environ) | (active(environ) if VENV in spec.inherit_env else {})
     return {name: value for name, value in found.items() if name not in spec.env}
 
 
-def shape(item: Submission) -> str | None:
-    """What jobs must have in common to become one array; None for one that stays alone."""
-    spec = item.spec
+def shape(spec: GpuJob | GpuService) -> object:
+    """What jobs must have in common to become one array, hashable; None for one that stays alone."""
     if spec.kind != "job" or spec.array is not None or spec.output is not None:
         return None
-    return spec.model_dump_json(exclude=set(_OWN_FIELDS), exclude_defaults=True) + ("+command" if spec.command else "")
+    values = spec.__dict__
+    # A table is told by its text: of two in another order the worst that comes is a second array.
+    common = [
+        (name, repr(value) if (value := values[name]).__class__ is dict else value)
+        for name in sorted(spec.model_fields_set - _OWN_FIELDS)
+    ]
+    return (bool(spec.command), *common)
 
 
 def single_files(order: Order, item: Submission, now: float) -> dict[str, bytes]:
@@ -104,17 +111,32 @@ def single_files(order: Order, item: Submission, now: float) -> dict[str, bytes]
 
 
 def bulk_files(order: Order, items: Sequence[Submission], now: float) -> dict[str, bytes]:
-    """The files of a job directory that many jobs share; the row of each is a case of one file."""
-    elements = [{**_part(item), "index": i, "at": record_name(item.key)} for i, item in enumerate(items)]
-    files = {"claim.json": _json({**_claim(order, now), "elements": elements}), "script": render_script(order).encode()}
-    rows = ["case $gj_element in"]
-    for index, item in enumerate(items):
-        spec = refuse(item.spec)
-        own = replace(order, spec=spec, key=item.key, inherited=inherited(spec, os.environ))
-        rows += [f"{index})", *workload(own, f".{index}"), ";;"]
-        files.update(_own_files(spec, f".{index}"))
-    files["rows"] = "\n".join([*rows, "esac", ""]).encode()
+    """The files of a job directory that many jobs share: in columns what each of them is, and one file of rows.
+
+    Raises:
+        UnsupportedError: One of them has files that Slurm cannot take.
+    """
+    specs = [item.spec for item in items if item.spec.kind == "job"]
+    keys = [item.key for item in items]
+    columns = {
+        "keys": keys,
+        "hashes": [item.spec_hash for item in items],
+        "names": _column([spec.name or "" for spec in specs]),
+        "labels": _column([spec.labels for spec in specs]),
+    }
+    files = {"claim.json": _json({**_claim(order, now), **columns}), "script": render_script(order).encode()}
+    for index, spec in enumerate(specs):
+        if spec.files:
+            refuse_files(spec)
+        if spec.files or spec.secrets or spec.script is not None:
+            files.update(_own_files(spec, f".{index}"))
+    files["rows"] = rows([(k, s, inherited(s, os.environ)) for k, s in zip(keys, specs, strict=True)]).encode()
     return files
+
+
+def _column(values: list[Any]) -> Any:
+    """The one value that all have, or the list of them."""
+    return values[0] if all(value == values[0] for value in values) else values
 
 
 def _claim(order: Order, now: float) -> dict[str, Any]:

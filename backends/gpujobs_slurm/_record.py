@@ -12,7 +12,7 @@ from gpujobs_slurm._ends import End, Traces
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION = 1
+VERSION = 2
 _SLACK_S = 5.0
 
 
@@ -77,17 +77,28 @@ class Record:
         self.plain = not data["finals"] and len(self.jobs) <= 1 and not any(m.startswith("deleted") for m in marks)
         """Whether nothing is known of it but what Slurm will say."""
         self.sending = [m.split(" ") for m in marks if m.startswith("sending.")]
-        self.bulk = bool(self.claim.get("elements"))
+        keys: list[str] | None = self.claim.get("keys")
+        self.bulk = keys is not None
         """Whether its elements are jobs of their own."""
-        self.size: int | None = len(self.claim["elements"]) if self.bulk else self.claim.get("array")
+        self.size: int | None = self.claim.get("array") if keys is None else len(keys)
         """How many elements it has, None for a single job."""
 
-    def part(self, index: int | None) -> Mapping[str, Any]:
-        """Key, hash, name and labels: of an element of a bulk its own, else the claim's."""
-        if self.bulk and index is not None and index < len(self.claim["elements"]):
-            element: Mapping[str, Any] = self.claim["elements"][index]
-            return element
-        return self.claim
+    def described(self, index: int | None) -> tuple[str, Mapping[str, str]]:
+        """(name, labels): of an element of a bulk its own, else the claim's."""
+        if not self.bulk:
+            return self.claim.get("name") or "", self.claim.get("labels") or {}
+        names, labels = self.claim["names"], self.claim["labels"]
+        if index is None or index >= (self.size or 0):
+            index = 0
+        return (
+            names if names.__class__ is str else names[index],
+            labels if labels.__class__ is dict else labels[index],
+        )
+
+    def hash(self, index: int | None) -> str:
+        """The hash of what was submitted for a key."""
+        found: str = self.claim["hash"] if index is None or not self.bulk else self.claim["hashes"][index]
+        return found
 
     def owner(self, index: int | None) -> str | None:
         """The job that claimed it first, and so runs it; None before it started."""

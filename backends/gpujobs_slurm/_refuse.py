@@ -38,7 +38,7 @@ def refuse(spec: GpuJob | GpuService) -> GpuJob:
         if getattr(spec, field):
             raise UnsupportedError(f"{field}: {why}.", next_step="Leave it out for this target.")
     _volumes(spec)
-    _files(spec)
+    refuse_files(spec)
     _numbers(spec)
     for field, value in _one_line(spec):
         if "\n" in value or "\r" in value:
@@ -60,7 +60,12 @@ def _volumes(spec: GpuJob) -> None:
             )
 
 
-def _files(spec: GpuJob) -> None:
+def refuse_files(spec: GpuJob) -> None:
+    """Files lie below ``$GPUJOBS_FILES``, and are not too large.
+
+    Raises:
+        UnsupportedError: They do not, or are.
+    """
     for path in spec.files:
         if path.startswith("/"):
             raise UnsupportedError(

@@ -10,6 +10,7 @@ from gpujobs_slurm._gres import gres_option
 from gpujobs_slurm._names import comment, job_name
 from gpujobs_slurm._refuse import extra_lines
 from gpujobs_slurm._shell import body
+from gpujobs_slurm.remote.bulks import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,17 +133,6 @@ def _array(order: Order) -> str | None:
     if spec.array is None:
         return None
     return f"0-{spec.array - 1}" + (f"%{spec.parallelism}" if spec.parallelism else "")
-
-
-def ranges(indices: tuple[int, ...]) -> str:
-    """``0-3,5`` of 0, 1, 2, 3, 5."""
-    parts: list[list[int]] = []
-    for index in indices:
-        if parts and index == parts[-1][1] + 1:
-            parts[-1][1] = index
-        else:
-            parts.append([index, index])
-    return ",".join(f"{a}-{b}" if b > a else f"{a}" for a, b in parts)
 
 
 def _handling(order: Order) -> list[tuple[str, str | None]]:

@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 import secrets
 from copy import copy
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gpujobs.errors import ConflictError, GpuJobsError, UnavailableError
+from gpujobs.errors import GpuJobsError, UnavailableError
 from gpujobs.reasons import Cause, Reason
 from gpujobs.refs import Ref
 from gpujobs.states import State
 from gpujobs_slurm._after import NO_DEPENDENCY, Dependency, depend
+from gpujobs_slurm._answers import SBATCH, Answers
 from gpujobs_slurm._ends import End
-from gpujobs_slurm._errors import command_error, refusal, text_of
-from gpujobs_slurm._names import record_name
 from gpujobs_slurm._orders import Orders, bulk_files, shape, single_files
 from gpujobs_slurm._record import Record, Settled, split_id
-from gpujobs_slurm._rows import TIMES, parse_squeue, squeue_named
-from gpujobs_slurm._script import Order, ranges, render_script
 from gpujobs_slurm._transport import file_error
 
 if TYPE_CHECKING:
@@ -27,14 +23,13 @@ if TYPE_CHECKING:
 
     from gpujobs.backend import Clock, Submission, Submitted, Target
     from gpujobs.states import Status
+    from gpujobs_slurm._answers import Taken
     from gpujobs_slurm._facts import Facts
+    from gpujobs_slurm._script import Order
     from gpujobs_slurm._transport import Transport
 
-_SBATCH = ["sbatch", "--parsable"]
-_OWNER_S = 30.0
-"""How long to wait to learn which of two sent jobs runs."""
-_LOOK_S = 0.2
-_MARGIN_S = 3.0
+_Single: TypeAlias = "tuple[int, Order, Submission, Dependency]"
+_Bulk: TypeAlias = "tuple[list[int], Order, list[Submission], dict[str, bytes]]"
 
 
 class Sender:
@@ -57,6 +52,7 @@ class Sender:
         self._statuses = statuses
         self._clock = clock
         self._timeout: float = target.options.timeout
+        self._answers = Answers(transport, target, facts, clock)
 
     def orders(self) -> Orders:
         """What makes orders of submissions."""
@@ -79,7 +75,8 @@ class Sender:
         """One ref or error per item, in order."""
         orders = self.orders()
         results: dict[int, Submitted] = {}
-        singles: list[tuple[int, Order, Submission, Dependency]] = []
+        singles: list[_Single] = []
+        bulks: list[_Bulk] = []
         for group in _groups(items, self._facts().max_array):
             many = [items[i] for i in group]
             try:
@@ -87,19 +84,23 @@ class Sender:
                 if len(many) == 1 or needs.never:
                     singles += [(i, orders.single(items[i], needs), items[i], needs) for i in group]
                 else:
-                    results.update(zip(group, self._bulk(orders, many, needs), strict=True))
+                    order = orders.bulk(many, needs)
+                    bulks.append((group, order, many, bulk_files(order, many, self._clock.time())))
             except GpuJobsError as e:
                 if len(many) == 1 or isinstance(e, UnavailableError):
                     results.update((i, copy(e)) for i in group)
                 else:  # one of them spoils the array, so each goes alone
                     singles += self._each_alone(orders, items, group, results)
-        results.update(self._singles(orders.root, singles, results))
+        if bulks:
+            self._bulks(orders.root, bulks, results)
+        if singles:
+            self._singles(orders.root, singles, results)
         return [results[i] for i in range(len(items))]
 
     def _each_alone(
         self, orders: Orders, items: Sequence[Submission], group: Sequence[int], results: dict[int, Submitted]
-    ) -> list[tuple[int, Order, Submission, Dependency]]:
-        found: list[tuple[int, Order, Submission, Dependency]] = []
+    ) -> list[_Single]:
+        found: list[_Single] = []
         for i in group:
             try:
                 needs = self.dependency(items[i])
@@ -110,32 +111,29 @@ class Sender:
 
     # -- jobs of their own
 
-    def _singles(
-        self,
-        root: str,
-        singles: Sequence[tuple[int, Order, Submission, Dependency]],
-        results: dict[int, Submitted],
-    ) -> dict[int, Submitted]:
-        ready: list[tuple[int, Order, Submission, Dependency, str]] = []
+    def _singles(self, root: str, singles: Sequence[_Single], results: dict[int, Submitted]) -> None:
+        ready: list[tuple[_Single, str]] = []
         packed: list[list[Any]] = []
-        for i, order, item, needs in singles:
+        for single in singles:
+            i, order, item, _ = single
             nonce = secrets.token_hex(8)
             try:
-                packed.append([order.record, single_files(order, item, self._clock.time()), nonce])
+                packed.append([item.key, item.made, single_files(order, item, self._clock.time()), nonce])
             except GpuJobsError as e:
                 results[i] = e
                 continue
-            ready.append((i, order, item, needs, nonce))
+            ready.append((single, nonce))
         if not ready:
-            return results
-        answers = self._transport.call("submit_many", root, packed, _SBATCH, self._timeout)
-        for (i, order, item, needs, nonce), answer in zip(ready, answers, strict=True):
+            return
+        answers = self._transport.call("submit_many", root, packed, SBATCH, self._timeout)
+        taken: list[Taken] = []
+        for ((i, order, item, needs), nonce), answer in zip(ready, answers, strict=True):
             if "taken" in answer:
-                results[i] = self._taken(item, root, answer["taken"])
+                taken.append((i, item, answer["taken"]))
             else:
-                results[i] = self._answer(root, order.record, None, nonce, answer)
+                results[i] = self._answers.answer(root, order.record, [None], nonce, answer)[None]
                 self._never(root, order.record, results[i], needs)
-        return results
+        self._answers.all_taken(root, taken, results)
 
     def _never(self, root: str, record: str, result: Submitted, needs: Dependency) -> None:
         """What waits for something that cannot come was sent held; it ends here, as Slurm would end it."""
@@ -150,125 +148,31 @@ class Sender:
 
     # -- bulks
 
-    def _bulk(self, orders: Orders, items: Sequence[Submission], needs: Dependency) -> list[Submitted]:
-        order = orders.bulk(items, needs)
-        nonce = secrets.token_hex(8)
-        files = bulk_files(order, items, self._clock.time())
-        names = [record_name(item.key) for item in items]
-        free = self._transport.call("claim_bulk", orders.root, order.record, files, names, nonce)
-        results: dict[int, Submitted] = {}
-        if free:
-            script = render_script(replace(order, indices=tuple(free))).encode()
-            answer = self._transport.call("send_bulk", orders.root, order.record, nonce, _SBATCH, script, self._timeout)
-            whole = self._answer(orders.root, order.record, None, nonce, answer)
-            results = {i: self._element(whole, i) for i in free}
-        else:
-            self._transport.call("refused", orders.root, order.record, nonce)
-        for i, item in enumerate(items):
-            if i not in results:
-                taken = self._transport.call("resolve", orders.root, names[i])
-                results[i] = self._taken(item, orders.root, taken)
-        return [results[i] for i in range(len(items))]
-
-    def _element(self, whole: Submitted, index: int) -> Submitted:
-        # Each error is an object of its own: the client writes the key of each into it.
-        return Ref(whole.backend, whole.target, f"{whole.id}_{index}") if isinstance(whole, Ref) else copy(whole)
-
-    # -- answers
-
-    def _ref(self, job_id: str) -> Ref:
-        return Ref("slurm", self._target.name, job_id)
-
-    def _answer(self, root: str, record: str, index: int | None, nonce: str, answer: dict[str, Any]) -> Submitted:
-        """What sbatch's answer means for the claim behind it."""
-        if "unclaimed" in answer:
-            return file_error(*answer["unclaimed"])
-        if "error" in answer:
-            return UnavailableError(f"The job directory cannot be written: {answer['error']}.")
-        if "id" in answer:
-            own = answer["id"] if index is None else f"{answer['id']}_{index}"
-            return self._ref(self._owner(root, record, index) or own if answer["twin"] else own)
-        if answer["rc"] == 0:
-            error: GpuJobsError = UnavailableError(f"sbatch printed no job id: {text_of(answer['out'])[:200]}.")
-        else:
-            error = refusal(answer["rc"], answer["err"])
-        if isinstance(error, UnavailableError):
-            self._transport.call("doubt", root, record, nonce)
-            return error
-        if self._transport.call("refused", root, record, nonce):
-            return error
-        return UnavailableError(f"An earlier try may still have been taken; this one was refused: {error.message}")
-
-    def _owner(self, root: str, record: str, index: int | None) -> str | None:
-        """Which of the jobs that were sent for a key runs it, once that is known."""
-        deadline = self._clock.monotonic() + _OWNER_S
-        while True:
-            data = self._transport.call("read", root, record)
-            owner = Record(data).owner(index) if data else None
-            if owner is not None or self._clock.monotonic() >= deadline:
-                return owner
-            self._clock.sleep(_LOOK_S)
-
-    # -- keys that were claimed before
-
-    def _taken(self, item: Submission, root: str, taken: list[Any] | None) -> Submitted:
-        """The ref of the first submission of a key; where that has none, it is looked for and then sent again."""
-        name, index = taken or ("", None)
-        record = self._settled_claim(root, name, index) if name else None
-        if record is None:
-            return UnavailableError(f"The record of the key {item.key!r} was removed while it was looked at.")
-        ids = record.ids(index)
-        if record.part(index)["hash"] != item.spec_hash:
-            where = f"{self._ref(ids[0])}, which is another workload" if ids else "another workload"
-            return ConflictError(
-                f"The key {item.key!r} belongs to {where}.",
-                next_step="Give another key, or delete that one first.",
-            )
-        return self._ref(ids[0]) if ids else self._find_or_send(root, record, index)
-
-    def _find_or_send(self, root: str, record: Record, index: int | None) -> Submitted:
-        """For a claim without an id: its sender died, or got no answer."""
-        found = self._in_queue(record, index)
-        if isinstance(found, GpuJobsError):
-            return found
-        if found is not None:
-            self._transport.call("adopt", root, record.name, found.partition("_")[0], index)
-            return self._ref(found)
-        nonce = secrets.token_hex(8)
-        argv = _SBATCH if index is None else [*_SBATCH, f"--array={ranges((index,))}"]
-        answer = self._transport.call("send_again", root, record.name, nonce, argv, self._timeout, index)
-        return self._answer(root, record.name, index, nonce, answer)
-
-    def _settled_claim(self, root: str, name: str, index: int | None) -> Record | None:
-        """The record once nobody is sending it any more: it has an id, or its sender is gone."""
-        patience = self._facts().message_timeout + _MARGIN_S
-        while True:
-            data = self._transport.call("read", root, name)
-            if data is None:
-                return None
-            record = Record(data)
-            fresh = any(float(age) < patience for _, age in record.sending)
-            if record.ids(index) or not fresh:
-                return record
-            self._clock.sleep(_LOOK_S)
-
-    def _in_queue(self, record: Record, index: int | None) -> str | GpuJobsError | None:
-        """A job of that name in the queue, whose sender never told its id."""
-        done = self._transport.call("run", squeue_named(record.claim["job"]), b"", self._timeout, TIMES)
-        if done["rc"] != 0:
-            return command_error("squeue", done["rc"], done["err"])
-        rows = parse_squeue(done["out"].decode(errors="replace"))
-        if index is not None:
-            return next((r.id for r in rows if r.id.endswith(f"_{index}")), None)
-        return rows[0].parent if rows else None
+    def _bulks(self, root: str, bulks: Sequence[_Bulk], results: dict[int, Submitted]) -> None:
+        nonces = [secrets.token_hex(8) for _ in bulks]
+        packed = [
+            [order.record, files, [item.key for item in many], all(item.made for item in many), nonce]
+            for (_, order, many, files), nonce in zip(bulks, nonces, strict=True)
+        ]
+        answers = self._transport.call("submit_bulks", root, packed, SBATCH, self._timeout)
+        taken: list[Taken] = []
+        for (group, order, many, _), nonce, answer in zip(bulks, nonces, answers, strict=True):
+            if "unclaimed" in answer:
+                results.update((i, file_error(*answer["unclaimed"])) for i in group)
+                continue
+            if answer["free"]:
+                sent = self._answers.answer(root, order.record, answer["free"], nonce, answer)
+                results.update((group[index], result) for index, result in sent.items() if index is not None)
+            taken += [(group[int(index)], many[int(index)], where) for index, where in answer["taken"].items()]
+        self._answers.all_taken(root, taken, results)
 
 
 def _groups(items: Sequence[Submission], largest: int) -> list[list[int]]:
     """Which items go together: those of one shape, at most as many as an array may have."""
-    by_shape: dict[str, list[int]] = {}
+    by_shape: dict[object, list[int]] = {}
     groups: list[list[int]] = []
     for i, item in enumerate(items):
-        key = shape(item)
+        key = shape(item.spec)
         if key is None:
             groups.append([i])
         else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gpujobs_slurm._containers import container_lines, srun_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gpujobs.specs import GpuJob
     from gpujobs_slurm._script import Order
@@ -81,20 +81,41 @@ def _ranks(spec: GpuJob) -> list[str]:
     return lines
 
 
-def workload(order: Order, at: str = "") -> list[str]:
-    """Variables, secrets, setup and the command of one job; ``at`` tells the files of a bulk's elements apart."""
+def workload(order: Order) -> list[str]:
+    """Variables, secrets, setup and the command of one job."""
     spec = order.spec
-    lines = ["# What it sees.", f"export GPUJOBS_KEY={shlex.quote(order.key)}"]
+    lines = ["# What it sees.", *_sees(order.key, spec, order.inherited, ""), *_checks(spec)]
+    if spec.setup:
+        lines += ["# Setup.", _PROFILE, *spec.setup]
+    return [*lines, "# What it runs.", *_command(spec, "")]
+
+
+def rows(jobs: Sequence[tuple[str, GpuJob, Mapping[str, str]]]) -> str:
+    """The same of many jobs (key, job, inherited variables): one ``case`` by the number of the array's element."""
+    checks = _checks(jobs[0][1])  # they look at what all have in common
+    lines = ["case $gj_element in"]
+    for index, (key, spec, values) in enumerate(jobs):
+        lines.append(f"{index})")
+        lines += _sees(key, spec, values, f".{index}")
+        lines += checks
+        if spec.setup:
+            lines += [_PROFILE, *spec.setup]
+        lines += _command(spec, f".{index}")
+        lines.append(";;")
+    return "\n".join([*lines, "esac", ""])
+
+
+def _sees(key: str, spec: GpuJob, values: Mapping[str, str], at: str) -> list[str]:
+    """Variables and secrets; ``at`` tells the files of a bulk's elements apart."""
+    lines = [f"export GPUJOBS_KEY={shlex.quote(key)}"]
     if spec.files:
         lines.append(f'export GPUJOBS_FILES="$gj_dir/files{at}"')
-    lines += _inherited(order.inherited)
+    if values:
+        lines += _inherited(values)
     lines += [f"export {name}={shlex.quote(value)}" for name, value in spec.env.items()]
     if spec.secrets:
         lines += [f"# {s.name}=<secret {s.name}>" for s in spec.secrets] + [f'. "$gj_dir/secrets{at}"']
-    lines += _checks(spec)
-    if spec.setup:
-        lines += ["# Setup.", _PROFILE, *spec.setup]
-    return [*lines, "# What it runs.", *_command(spec, at)]
+    return lines
 
 
 def _inherited(values: Mapping[str, str]) -> list[str]:

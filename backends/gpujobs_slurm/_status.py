@@ -126,8 +126,8 @@ def _counts(state: State, record: Record | None) -> Replicas:
 def described(record: Record | None, index: int | None, row: Row | None) -> tuple[str, dict[str, str]]:
     """(name, labels): from the record, else the comment, else what Slurm calls it."""
     if record is not None:
-        part = record.part(index)
-        return part.get("name") or "", dict(part.get("labels") or {})
+        name, labels = record.described(index)
+        return name, dict(labels)
     if row is None:
         return "", {}
     note = read_comment(row.comment)

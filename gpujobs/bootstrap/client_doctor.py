@@ -10,7 +10,7 @@ from gpujobs._journal import Journal
 from gpujobs.bootstrap.doctor import Trouble
 from gpujobs.bootstrap.shell import LocalShell
 from gpujobs.config import Config, state_dir
-from gpujobs.errors import ConfigError, GpuJobsError
+from gpujobs.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,11 +86,10 @@ def _state(host: str, directory: Path) -> Iterator[Trouble]:
 
 
 def _open(host: str, directory: Path) -> Iterator[Trouble]:
-    try:
-        old = [entry for entry in Journal(directory).open() if time.time() - entry.began_at > _HOUR_S]
-    except GpuJobsError as e:
-        yield Trouble(host, "the journal of submissions cannot be read", e.message, advice=e.next_step or "")
-        return
+    entries, broken = Journal(directory).open()
+    for e in [unreadable.error() for unreadable in broken]:
+        yield Trouble(host, "the journal of submissions cannot be read", e.message, advice=e.next_step)
+    old = [entry for entry in entries if time.time() - entry.began_at > _HOUR_S]
     if old:
         yield Trouble(
             host,

@@ -28,6 +28,7 @@ _file = click.argument("file", required=False, metavar="[FILE]", type=click.Path
 @click.option(
     "--resume", is_flag=False, flag_value=_EVERY, metavar="[KEY]", help="Settle submissions whose outcome is open."
 )
+@click.option("--abandon", metavar="KEY|FILE", help="Forget an open submission, or an unreadable entry of the journal.")
 @options.sending
 @_file
 @pass_app
@@ -41,6 +42,7 @@ def submit(
     target: str | None,
     idempotency_key: str | None,
     resume: str | None,
+    abandon: str | None,
     no_preflight: bool,
     dry_run: bool,
     json_: bool,
@@ -51,6 +53,9 @@ def submit(
     FILE is a workload in YAML, TOML or JSON, an sbatch script or a Kubernetes manifest; - is stdin. Options override
     its fields: tables (--env, --label, --file) are merged, lists grow, and a command after -- replaces what it runs.
     """
+    if abandon is not None:
+        output.note(f"entries forgotten: {app.client.abandon(abandon)}")
+        return 0
     if resume is not None:
         return _resume(app, resume or None, json_=json_)
     from gpujobs.cli import _sending as sending  # noqa: PLC0415  # `--help` needs no model

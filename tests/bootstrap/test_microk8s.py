@@ -51,7 +51,7 @@ def bed(tmp_path: Path) -> Path:
     """A directory of stand-ins, their state, and alice's home."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "home").mkdir()
-    for name in ("snap", "microk8s", "usermod", "gpasswd", "id", "install"):
+    for name in ("snap", "microk8s", "usermod", "gpasswd", "getent", "groupdel", "id", "install"):
         (tmp_path / "bin" / name).symlink_to(STAND_IN)
     (tmp_path / "bin/chown").symlink_to("/bin/true")  # there is no alice
     return tmp_path
@@ -105,7 +105,7 @@ def test_apply_sets_it_up_and_the_second_apply_changes_nothing(bed: Path, me: st
 
     assert state(bed) == {
         "installed": True, "channel": "1.35/stable", "held": True, "addons": ["dns", "helm3", "hostpath-storage"],
-        "groups": ["alice", "microk8s"], "alias": False, "nodes": [],
+        "groups": ["alice", "microk8s"], "alias": False, "nodes": [], "group": True,
     }  # fmt: skip
     assert second.changed == []
     assert log(bed) == once
@@ -220,13 +220,13 @@ def test_a_killed_apply_is_finished_by_the_next(
     assert killed == -9
     assert done["addons"] == ["dns", "helm3", "hostpath-storage"]
     assert (done["held"], done["groups"]) == (True, ["alice", "microk8s"])
-    assert (state(bed)["installed"], state(bed)["groups"]) == (False, ["alice"])
+    assert (state(bed)["installed"], state(bed)["groups"], state(bed)["group"]) == (False, ["alice"], False)
     assert list((bed / "home").iterdir()) == []
     assert not (bed / "state").exists()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("number", range(7, 13))
+@pytest.mark.parametrize("number", range(7, 14))
 def test_a_killed_undo_is_finished_by_the_next(
     run: Run, bed: Path, me: str, lock_file: str, *, when: str, number: int
 ) -> None:
@@ -239,7 +239,7 @@ def test_a_killed_undo_is_finished_by_the_next(
     undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
 
     assert killed == -9
-    assert (state(bed)["installed"], state(bed)["groups"]) == (False, ["alice"])
+    assert (state(bed)["installed"], state(bed)["groups"], state(bed)["group"]) == (False, ["alice"], False)
     assert not (bed / "state").exists()
 
 
@@ -252,6 +252,34 @@ def test_a_microk8s_that_was_there_stays(bed: Path, me: str, lock_file: str) -> 
     undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
 
     assert {key: state(bed)[key] for key in before} == before
+
+
+def test_a_group_that_was_there_stays(bed: Path, me: str, lock_file: str) -> None:
+    """The snap takes the group it finds, and an undo leaves it, without the user that was put in."""
+    before = {"installed": False, "channel": "", "held": False, "addons": [], "groups": ["alice"], "group": True}
+    (bed / "state.json").write_text(json.dumps({**before, "alias": False, "nodes": []}))
+
+    apply(plan(bed, me), lock_file=lock_file)
+    undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
+
+    assert {key: state(bed)[key] for key in before} == before
+    assert "gpasswd -d alice microk8s" in log(bed)
+
+
+def test_a_group_with_somebody_in_it_stays_and_is_named(bed: Path, me: str, lock_file: str) -> None:
+    """A user that somebody else has put in does not lose it, though the group came with microk8s."""
+    apply(plan(bed, me), lock_file=lock_file)
+    (bed / "bin/getent").unlink()
+    (bed / "bin/getent").write_text("#!/bin/sh\necho microk8s:x:1001:bob,carol\n")
+    (bed / "bin/getent").chmod(0o755)
+
+    taken = undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
+
+    assert state(bed)["group"] is True
+    assert (
+        "localhost: Note whether there is a group microk8s: the group microk8s stays: bob, carol are in it"
+        in taken.kept
+    )
 
 
 def test_a_microk8s_removed_by_hand_can_still_be_undone(bed: Path, me: str, lock_file: str) -> None:

@@ -9,10 +9,10 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
-from gpujobs_slurm.remote import logs, processes, records
+from gpujobs_slurm.remote import bulks, logs, processes, records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 AT_ONCE = 8
 _LOOK_S = 0.1
@@ -31,72 +31,129 @@ def whoami() -> dict[str, Any]:
     }
 
 
-def submit(
-    root: str, name: str, files: dict[str, bytes], nonce: str, argv: list[str], timeout: float
-) -> dict[str, Any]:
-    """Claim a key and send its script; ``{"taken": [record, index]}`` where the key was claimed before."""
-    try:
-        claimed = records.claim(root, name, files, nonce)
-    except OSError as e:
-        return {"unclaimed": [e.errno, e.strerror, str(e.filename or root)]}
-    if not claimed:
-        return {"taken": records.resolve(root, name)}
-    return send(root, name, nonce, argv, files["script"], timeout)
-
-
 def submit_many(root: str, items: list[Any], argv: list[str], timeout: float) -> list[dict[str, Any]]:
-    """Submit ``[name, files, nonce]`` of each, several at once."""
+    """Submit ``[key, whether it is new, files, nonce]`` of each, several at once."""
 
     def one(item: Any) -> dict[str, Any]:
         try:
-            return submit(root, item[0], item[1], item[2], argv, timeout)
+            return _submit(root, item, argv, timeout)
         except OSError as e:
             return {"error": f"{e.filename or root}: {e.strerror}"}
 
+    return _each(one, items)
+
+
+def _each(act: Callable[[Any], dict[str, Any]], items: Sequence[Any]) -> list[dict[str, Any]]:
     if len(items) == 1:
-        return [one(items[0])]
+        return [act(items[0])]
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(one, items))
+        return list(pool.map(act, items))
 
 
-def send(
-    root: str, name: str, nonce: str, argv: list[str], script: bytes, timeout: float, index: int | None = None
-) -> dict[str, Any]:
-    """Run sbatch for a claim; an id is written down before it is told."""
-    done = processes.run(argv, stdin=script, timeout=timeout)
+def _submit(root: str, item: list[Any], argv: list[str], timeout: float) -> dict[str, Any]:
+    """Claim a key and send its script; ``{"taken": [record, index]}`` where the key was claimed before.
+
+    sbatch is started first, as starting takes it longer than a claim takes us; it does nothing before it has a script.
+    """
+    key, made, files, nonce = item
+    name = bulks.name_of(key)
+    if not made:
+        bulks.stand_apart(root, key)
+    taken = bulks.member(root, key) or (None if made else records.resolve(root, name))
+    if taken:
+        return {"taken": taken}
+    sbatch = processes.start(argv)
+    try:
+        try:
+            claimed = records.claim(root, name, files, nonce)
+        except OSError as e:
+            return _unclaimed(root, e)
+        if not claimed:
+            return {"taken": records.resolve(root, name)}
+        return _sent(root, name, nonce, sbatch.finish(files["script"], timeout))
+    finally:
+        sbatch.abort()
+
+
+def _unclaimed(root: str, e: OSError) -> dict[str, Any]:
+    return {"unclaimed": [e.errno, e.strerror, str(e.filename or root)]}
+
+
+def _sent(root: str, name: str, nonce: str, done: dict[str, Any], indices: list[int] | None = None) -> dict[str, Any]:
+    """What sbatch answered; an id is written down before it is told."""
     job_id = processes.job_id(done["out"]) if done["rc"] == 0 else None
     if job_id is None:
         return done
-    return {"id": job_id, "twin": records.note_id(root, name, nonce, job_id, index), "err": done["err"]}
+    return {"id": job_id, "twin": records.note_id(root, name, nonce, job_id, indices), "err": done["err"]}
+
+
+def submit_bulks(root: str, items: list[Any], argv: list[str], timeout: float) -> list[dict[str, Any]]:
+    """Submit ``[record, files, keys, whether they are new, nonce]`` of each as one array.
+
+    ``free`` are the indices whose keys were ours. All keys of all are claimed before anything is sent.
+    """
+    new = len(items) == 1 and items[0][3]
+    sbatch = processes.start(argv) if new else None  # for the reason given above
+    try:
+        try:
+            frees = _claim_bulks(root, items)
+        except OSError as e:
+            for item in items:
+                bulks.forget(root, item[0])
+            return [dict(_unclaimed(root, e), free=[], taken={}) for _ in items]
+        numbers = range(len(items))
+        return _each(lambda n: _send_bulk(root, items[n], frees[n], sbatch, argv, timeout), numbers)
+    finally:
+        if sbatch is not None:
+            sbatch.abort()
+
+
+def _claim_bulks(root: str, items: list[Any]) -> list[list[int]]:
+    for name, files, _, _, nonce in items:
+        if not records.claim(root, name, files, nonce):
+            raise FileExistsError(17, "there is one already", os.path.join(root, name))
+    every = [key for item in items for key in item[2]]
+    if bulks.claim_stem(root, every, [item[0] for item in items]):
+        return [list(range(len(item[2]))) for item in items]
+    return [bulks.claim_keys(root, item[0], item[2]) for item in items]
+
+
+def _send_bulk(
+    root: str, item: list[Any], free: list[int], sbatch: processes.Started | None, argv: list[str], timeout: float
+) -> dict[str, Any]:
+    name, files, keys, _, nonce = item
+    others = sorted(set(range(len(keys))) - set(free))
+    answer: dict[str, Any] = {"free": free, "taken": {str(i): bulks.resolve(root, keys[i]) for i in others}}
+    try:
+        if not free:
+            bulks.refused(root, name, nonce)
+            return answer
+        for index in others:
+            records.put(root, name, f"deleted.{index}", b"")
+        if others or sbatch is None:
+            sbatch = processes.start(argv + (["--array=" + bulks.ranges(free)] if others else []))
+        answer.update(_sent(root, name, nonce, sbatch.finish(files["script"], timeout)))
+    except OSError as e:
+        answer["error"] = f"{e.filename or root}: {e.strerror}"
+    return answer
 
 
 def send_again(
-    root: str, name: str, nonce: str, argv: list[str], timeout: float, index: int | None = None
+    root: str, name: str, nonce: str, argv: list[str], timeout: float, indices: list[int] | None = None
 ) -> dict[str, Any]:
-    """Send the script of a claim that has no id once more, or one element of it."""
+    """Send the script of a claim that has no id once more, or some elements of it."""
     records.begin_again(root, name, nonce)
     with open(os.path.join(root, name, "script"), "rb") as file:
         script = file.read()
-    return send(root, name, nonce, argv, script, timeout, index)
+    only = [] if indices is None else ["--array=" + bulks.ranges(indices)]
+    return _sent(root, name, nonce, processes.run(argv + only, stdin=script, timeout=timeout), indices)
 
 
-def adopt(root: str, name: str, job_id: str, index: int | None = None) -> None:
-    """An id that was found in the queue, for a claim (or an element of it) whose sender never told it."""
-    records.put(root, name, "sent." + job_id + ("" if index is None else f".{index}"), b"")
+def adopt(root: str, name: str, job_id: str, indices: list[int] | None = None) -> None:
+    """An id that was found in the queue, for a claim (or elements of it) whose sender never told it."""
+    for mark in [job_id] if indices is None else [f"{job_id}.{index}" for index in indices]:
+        records.put(root, name, "sent." + mark, b"")
     records.point(root, name, job_id)
-
-
-def claim_bulk(root: str, group: str, files: dict[str, bytes], names: list[str], nonce: str) -> list[int]:
-    """Put a record for many keys in place and claim them; the indices whose keys were free."""
-    if not records.claim(root, group, files, nonce):
-        raise FileExistsError(17, "there is one already", os.path.join(root, group))
-    return records.claim_elements(root, group, names)
-
-
-def send_bulk(root: str, group: str, nonce: str, argv: list[str], script: bytes, timeout: float) -> dict[str, Any]:
-    """Send a bulk's script, now that it is known which elements are ours."""
-    records.put(root, group, "script", script)
-    return send(root, group, nonce, argv, script, timeout)
 
 
 def watch(root: str, ids: list[str], known: dict[str, int], timeout: float) -> dict[str, int]:
@@ -119,7 +176,7 @@ def _touched(path: str) -> int:
 def delete(root: str, names: list[str]) -> None:
     """Remove records for good."""
     for name in names:
-        records.forget(root, name)
+        bulks.forget(root, name)
 
 
 def run(
@@ -142,24 +199,22 @@ def run_many(argvs: list[list[str]], timeout: float) -> list[dict[str, Any]]:
 _ALL = (
     whoami,
     submit_many,
+    submit_bulks,
     send_again,
     adopt,
-    claim_bulk,
-    send_bulk,
     watch,
     delete,
     run,
     run_many,
-    records.resolve,
     records.read,
     records.read_ids,
     records.twins,
     records.doubt,
-    records.refused,
+    bulks.refused,
     records.put,
     records.put_many,
     records.listing,
-    records.forget_elements,
+    bulks.forget_elements,
     logs.log_files,
     logs.read_at,
     logs.tail_at,

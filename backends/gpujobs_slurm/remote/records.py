@@ -2,7 +2,7 @@
 
 A record is a directory ``ROOT/NAME``; ``ROOT/ids/JOBID`` points to it. It is put in place whole, by one rename, and
 that rename is the claim of its key: the second one fails. ``NAME`` may also be a dangling link ``GROUP/INDEX``: the key
-is then element INDEX of a record that many keys share.
+is then element INDEX of a record that many keys share (``bulks``).
 """
 
 from __future__ import annotations
@@ -56,28 +56,24 @@ def write_private(path: str, content: bytes) -> None:
         file.write(content)
 
 
-def claim_elements(root: str, group: str, names: list[str]) -> list[int]:
-    """Claim many keys for the elements of one record; the indices that were free."""
-    taken: list[int] = []
-    for index, name in enumerate(names):
-        try:
-            os.symlink(f"{group}/{index}", os.path.join(root, name))
-        except FileExistsError:
-            continue
-        taken.append(index)
-    return taken
-
-
-def note_id(root: str, name: str, nonce: str, job_id: str, index: int | None = None) -> bool:
-    """A send (of one element only, where there is an index) was answered with this id; whether there is another one."""
+def note_id(root: str, name: str, nonce: str, job_id: str, indices: list[int] | None = None) -> bool:
+    """A send (of all, or of these elements) was answered with this id; whether any of it was sent before."""
     path = os.path.join(root, name)
-    mark = "sent." + job_id + ("" if index is None else f".{index}")
-    os.replace(os.path.join(path, "sending." + nonce), os.path.join(path, mark))
+    marks = ["sent." + job_id] if indices is None else [f"sent.{job_id}.{index}" for index in indices]
+    for mark in marks[1:]:
+        os.link(os.path.join(path, "sending." + nonce), os.path.join(path, mark))
+    os.replace(os.path.join(path, "sending." + nonce), os.path.join(path, marks[0]))
     point(root, name, job_id)
-    others = [n for n in os.listdir(path) if n.startswith("sent.") and n != mark]
-    for twin in [mark, *others] if others else []:
+    others = [n for n in os.listdir(path) if n.startswith("sent.") and n not in marks and _meets(n, indices)]
+    for twin in [marks[0], *others] if others else []:
         open(os.path.join(root, TWINS, twin.split(".")[1]), "wb").close()
     return bool(others)
+
+
+def _meets(mark: str, indices: list[int] | None) -> bool:
+    """Whether a former send (``sent.JOB`` of all, ``sent.JOB.INDEX`` of one element) was for the same as this one."""
+    only = mark.split(".")[2:]
+    return not only or indices is None or int(only[0]) in indices
 
 
 def point(root: str, name: str, job_id: str) -> None:
@@ -103,14 +99,11 @@ def begin_again(root: str, name: str, nonce: str) -> None:
     write_private(os.path.join(root, name, "sending." + nonce), b"")
 
 
-def refused(root: str, name: str, nonce: str) -> bool:
-    """A send was refused; True when nothing else is open, so that the record is gone and its keys are free again."""
+def nothing_else(root: str, name: str, nonce: str) -> bool:
+    """A send was refused; whether no other one is open or was answered."""
     path = os.path.join(root, name)
     os.unlink(os.path.join(path, "sending." + nonce))
-    if any(n.startswith(("sent.", "unsure.", "sending.", "owner")) for n in os.listdir(path)):
-        return False
-    forget(root, name)
-    return True
+    return not any(n.startswith(("sent.", "unsure.", "sending.", "owner")) for n in os.listdir(path))
 
 
 def resolve(root: str, name: str) -> list[Any] | None:
@@ -202,16 +195,14 @@ def put_many(root: str, files: list[list[Any]]) -> None:
 
 
 def forget(root: str, name: str) -> None:
-    """Remove a record, its ids and the keys of its elements: first what leads to it, then itself."""
+    """Remove a record and its ids: first what leads to it, then itself."""
     found = read(root, name)
     path = os.path.join(root, name)
     doomed = os.path.join(root, f".gone-{name}-{os.getpid()}")
     if found:
-        for element in found["claim"].get("elements", []):
-            _unlink_if(os.path.join(root, element["at"]), "{}/{}".format(name, element["index"]))
         for mark in found["marks"] + ["sent." + o.split("_")[0] for o in found["owners"].values()]:
             if mark.startswith("sent."):
-                _unlink_if(os.path.join(root, "ids", mark.split(".")[1]), "../" + name)
+                unlink_if(os.path.join(root, "ids", mark.split(".")[1]), "../" + name)
                 _unlink(os.path.join(root, TWINS, mark.split(".")[1]))
     try:
         os.rename(path, doomed)
@@ -220,20 +211,8 @@ def forget(root: str, name: str) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
 
 
-def forget_elements(root: str, elements: list[list[str]]) -> None:
-    """Free the keys of single elements, ``[record, index]``; a record with none left goes as a whole."""
-    for name, index in elements:
-        found = read(root, name)
-        if found is None:
-            continue
-        for element in found["claim"].get("elements", []):
-            if str(element["index"]) == index:
-                _unlink_if(os.path.join(root, element["at"]), f"{name}/{index}")
-        if sum(m.startswith("deleted.") for m in found["marks"]) >= len(found["claim"].get("elements", [])):
-            forget(root, name)
-
-
-def _unlink_if(path: str, target: str) -> None:
+def unlink_if(path: str, target: str) -> None:
+    """Remove a link, if it leads there."""
     try:
         if os.readlink(path) == target:
             os.unlink(path)

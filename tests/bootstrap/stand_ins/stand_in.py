@@ -23,6 +23,7 @@ KUBECONFIG = {
     "current-context": "microk8s",
 }
 NEW = {"installed": False, "channel": "", "held": False, "addons": [], "groups": ["alice"], "alias": False, "nodes": []}
+NEW |= {"group": False}
 
 
 def read(name):
@@ -71,7 +72,7 @@ def snap(state, verb, *words):
         print(f"Name Version Rev Tracking Publisher Notes\nmicrok8s v1.35.0 8511 {state['channel']} canonical✓ {notes}")
     elif verb == "install":
         channel = next((w.partition("=")[2] for w in words if w.startswith("--channel=")), "local")
-        change(state, installed=True, channel=channel)
+        change(state, installed=True, channel=channel, group=True)
     elif not state["installed"]:
         sys.exit("error: snap microk8s is not installed")
     elif verb == "refresh":
@@ -117,6 +118,12 @@ def main():
         change(state, groups=["alice", "microk8s"])
     elif name == "gpasswd":
         change(state, groups=["alice"])
+    elif name == "groupdel":
+        change(state, group=False)
+    elif name == "getent":
+        if not state.get("group"):
+            sys.exit(2)
+        print("microk8s:x:1001:" + ("alice" if "microk8s" in state["groups"] else ""))
     elif name == "id":
         print(" ".join(state["groups"]))
     elif name == "install":

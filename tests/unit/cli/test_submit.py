@@ -245,3 +245,19 @@ def test_resume_settles_what_is_open(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     assert (again.code, again.out, again.err) == (0, "", "gpujobs: no submission is open\n")
     assert cli("submit", "--resume", "mine").code == 1
     assert json.loads(cli("submit", "--resume", "--json").out) == []
+
+
+def test_what_is_open_can_be_abandoned(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--abandon KEY`` forgets it without sending anything; what is not open is an error."""
+
+    def cut_line(items: Sequence[Submission]) -> list[UnavailableError]:
+        return [UnavailableError("The line was cut.") for _ in items]
+
+    with monkeypatch.context() as cut:
+        cut.setattr(cli.backend, "submit", cut_line)
+        cli("submit", "--idempotency-key", "mine", "--", "work")
+
+    gone = cli("submit", "--abandon", "mine")
+    assert (gone.code, gone.out, gone.err) == (0, "", "gpujobs: entries forgotten: 1\n")
+    assert cli("submit", "--abandon", "mine").code == 1
+    assert cli.backend.specs == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from gpujobs import ConfigError, GpuJob, GpuService, Secret, SpecError
-from gpujobs._identity import check_key, make_key, spec_hash, with_defaults
+from gpujobs._identity import check_key, make_key, make_keys, spec_hash, submission, with_defaults
 
 JOB = GpuJob(command=["train"])
 
@@ -49,6 +52,37 @@ def test_a_key_that_cannot_be_kept_is_refused(key: str) -> None:
     """Empty, on two lines, too long, or with what no file can hold."""
     with pytest.raises(SpecError, match="idempotency key"):
         check_key(key)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        JOB,
+        GpuJob(command="train", args=["é", "\u2028"], env={"B": "2", "A": "\x1f"}, cpus=2, retries=0, priority=-3),
+        JOB.replace(extra={"slurm": ["--hold"], "n": {"b": 1, "a": None}}, labels={}, kind="job", image_optional=True),
+        JOB.replace(extra={"when": timedelta(seconds=1)}),
+        JOB.replace(extra={"o": {1: "a", "b": 2}}),
+        JOB.replace(gpus="h100:2", memory="1GiB", time_limit="2h", after=["slurm://lab/1"]),
+        JOB.replace(files={"f": b"\xff"}, secrets=[Secret("T", "a")]),
+        GpuService(command=["x"], name="s", replicas=2),
+    ],
+)
+def test_the_hash_and_the_journal_hold_what_the_model_says(spec: GpuJob | GpuService) -> None:
+    """However it is made: the canonical JSON of what differs from the defaults."""
+    data = spec.model_dump(mode="json", exclude_defaults=True)
+    item = submission(spec, "k")
+    assert json.loads(item.text) == data | {"kind": spec.kind}
+    if not spec.files and not spec.secrets:
+        text = json.dumps(data | {"kind": spec.kind}, sort_keys=True, separators=(",", ":"))
+        assert item.spec_hash == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_keys_made_together_share_their_stem() -> None:
+    """A backend may claim them all at once by it; one that is made alone has none."""
+    keys = make_keys(3)
+    assert {key.partition(".")[0] for key in keys} == {keys[0][:20]}
+    assert [key[20:] for key in keys] == [".0", ".1", ".2"]
+    assert len(make_keys(1)[0]) == 20
 
 
 def test_made_keys_are_short_and_differ() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpujobs_slurm._record import Record, split_id
-from gpujobs_slurm.remote import records
+from gpujobs_slurm.remote import bulks, records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,39 +66,112 @@ def test_two_ids_of_one_record_are_twins(tmp_path: Path) -> None:
 def test_a_refused_claim_is_gone_unless_another_send_is_open(tmp_path: Path) -> None:
     """The key is free again; a send without an answer keeps it."""
     claim(tmp_path)
-    assert records.refused(str(tmp_path), "aa", "n1")
+    assert bulks.refused(str(tmp_path), "aa", "n1")
     assert claim(tmp_path)
     records.doubt(str(tmp_path), "aa", "n1")
     records.begin_again(str(tmp_path), "aa", "n2")
-    assert not records.refused(str(tmp_path), "aa", "n2")
+    assert not bulks.refused(str(tmp_path), "aa", "n2")
     assert (tmp_path / "aa").is_dir()
+
+
+def bulk(root: Path, name: str, keys: list[str]) -> None:
+    """Put a record of many keys in place."""
+    assert records.claim(str(root), name, {"claim.json": json.dumps({"keys": keys}).encode(), "script": b""}, "n")
 
 
 def test_keys_of_a_bulk_are_claimed_one_by_one(tmp_path: Path) -> None:
     """Those that are taken are left out."""
-    claim(tmp_path, "k1")
-    claim(tmp_path, "bulk-x")
+    claim(tmp_path, bulks.name_of("k1"))
+    bulk(tmp_path, "bulk-x", ["k0", "k1", "k2"])
 
-    assert records.claim_elements(str(tmp_path), "bulk-x", ["k0", "k1", "k2"]) == [0, 2]
-    assert records.resolve(str(tmp_path), "k2") == ["bulk-x", 2]
-    assert records.resolve(str(tmp_path), "k1") == ["k1", None]
-    assert records.resolve(str(tmp_path), "k9") is None
-    assert not claim(tmp_path, "k0")
+    assert bulks.claim_keys(str(tmp_path), "bulk-x", ["k0", "k1", "k2"]) == [0, 2]
+    assert bulks.resolve(str(tmp_path), "k2") == ["bulk-x", 2]
+    assert bulks.resolve(str(tmp_path), "k1") == [bulks.name_of("k1"), None]
+    assert bulks.resolve(str(tmp_path), "k9") is None
+    assert not claim(tmp_path, bulks.name_of("k0"))
+
+
+STEM = "0123456789abcdef0123"
+
+
+def test_keys_that_were_made_together_are_claimed_by_one_file(tmp_path: Path) -> None:
+    """Also in several records; each is found in its own, and the stem cannot be claimed again."""
+    keys = [f"{STEM}.{i}" for i in range(5)]
+    bulk(tmp_path, "bulk-x", keys[:3])
+    bulk(tmp_path, "bulk-y", keys[3:])
+    before = len(list(tmp_path.iterdir()))
+
+    assert bulks.claim_stem(str(tmp_path), keys, ["bulk-x", "bulk-y"])
+    assert len(list(tmp_path.iterdir())) == before + 1
+    assert [bulks.resolve(str(tmp_path), key) for key in (keys[2], keys[3], f"{STEM}.5")] == [
+        ["bulk-x", 2],
+        ["bulk-y", 0],
+        None,
+    ]
+    assert not bulks.claim_stem(str(tmp_path), keys, ["bulk-z"])
+    assert bulks.claim_keys(str(tmp_path), "bulk-z", [keys[0], f"{STEM}.5"]) == [1]
+    assert [record["name"] for record in records.listing(str(tmp_path))] == ["bulk-x", "bulk-y"]
+
+
+@pytest.mark.parametrize("keys", [["k0", "k1"], [f"{STEM}.0", "1" + STEM[1:] + ".1"], [f"{STEM}.0", f"{STEM}.x"]])
+def test_other_keys_have_no_common_claim(tmp_path: Path, keys: list[str]) -> None:
+    """Not of one stem, or of none: each has a claim of its own."""
+    bulk(tmp_path, "bulk-x", keys)
+    assert not bulks.claim_stem(str(tmp_path), keys, ["bulk-x"])
+    assert bulks.claim_keys(str(tmp_path), "bulk-x", keys) == [0, 1]
+
+
+def test_one_key_that_is_claimed_alone_keeps_its_stem_from_being_claimed(tmp_path: Path) -> None:
+    """Of two clients with keys of one stem only one gets each key, whichever comes first."""
+    bulks.stand_apart(str(tmp_path), f"{STEM}.1")
+    claim(tmp_path, bulks.name_of(f"{STEM}.1"))
+    keys = [f"{STEM}.{i}" for i in range(3)]
+    bulk(tmp_path, "bulk-x", keys)
+
+    assert not bulks.claim_stem(str(tmp_path), keys, ["bulk-x"])
+    assert bulks.claim_keys(str(tmp_path), "bulk-x", keys) == [0, 2]
+
+
+def test_of_a_whole_and_a_single_claim_at_once_one_wins_each_key(tmp_path: Path) -> None:
+    """Sixteen rounds of a bulk against single submissions of its keys: no key is claimed twice, and none by nobody."""
+    keys = [f"{STEM}.{i}" for i in range(4)]
+
+    def whole(root: Path) -> list[str]:
+        bulk(root, "bulk-x", keys)
+        if bulks.claim_stem(str(root), keys, ["bulk-x"]):
+            return keys
+        return [keys[i] for i in bulks.claim_keys(str(root), "bulk-x", keys)]
+
+    def single(root: Path, key: str) -> list[str]:
+        bulks.stand_apart(str(root), key)
+        if bulks.member(str(root), key) or not claim(root, bulks.name_of(key), key):
+            return []
+        return [key]
+
+    with ThreadPoolExecutor(5) as pool:
+        for number in range(16):
+            root = tmp_path / str(number)
+            root.mkdir()
+            (root / "twins").mkdir()
+            won = [pool.submit(whole, root), *(pool.submit(single, root, key) for key in keys)]
+            assert sorted(key for one in won for key in one.result()) == keys
 
 
 def test_forgetting_leaves_nothing(tmp_path: Path) -> None:
     """Record, ids and the keys of elements go; those of others stay."""
-    elements = [{"at": f"k{i}", "index": i} for i in range(2)]
-    files = {"claim.json": json.dumps({"elements": elements}).encode(), "script": b""}
-    records.claim(str(tmp_path), "bulk-x", files, "n")
-    records.claim_elements(str(tmp_path), "bulk-x", ["k0", "k1"])
-    records.note_id(str(tmp_path), "bulk-x", "n", "7")
+    for name, keys in (("bulk-x", ["k0", "k1"]), ("bulk-y", [f"{STEM}.0", f"{STEM}.1"])):
+        bulk(tmp_path, name, keys)
+        bulks.claim_stem(str(tmp_path), keys, [name]) or bulks.claim_keys(str(tmp_path), name, keys)
+        records.note_id(str(tmp_path), name, "n", "7" + name[-1])
     claim(tmp_path, "other")
     records.note_id(str(tmp_path), "other", "n1", "8")
 
-    for index in ("0", "1"):
-        records.put(str(tmp_path), "bulk-x", f"deleted.{index}", b"")
-        records.forget_elements(str(tmp_path), [["bulk-x", index]])
+    for name in ("bulk-x", "bulk-y"):
+        for index in ("0", "1"):
+            records.put(str(tmp_path), name, f"deleted.{index}", b"")
+            bulks.forget_elements(str(tmp_path), [[name, index]])
+            if index == "0":
+                assert bulks.resolve(str(tmp_path), "k0" if name == "bulk-x" else f"{STEM}.0") is None
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ids", "other", "twins"]
     assert [p.name for p in (tmp_path / "ids").iterdir()] == ["8"]
 

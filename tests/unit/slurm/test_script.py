@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from gpujobs import Gpu, GpuJob, GpuService, Secret, UnsupportedError, Volume
 from gpujobs_slurm._directives import read_directives
-from gpujobs_slurm._names import comment, is_ours, job_name, read_comment, record_name
+from gpujobs_slurm._names import comment, is_ours, job_name, read_comment
 from gpujobs_slurm._refuse import refuse
-from gpujobs_slurm._script import quote, ranges, render_script
+from gpujobs_slurm._script import quote, render_script
+from gpujobs_slurm.remote.bulks import name_of, ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,9 +192,9 @@ def test_a_comment_that_would_be_long_keeps_only_the_gpus() -> None:
 @given(st.text(min_size=1, max_size=300).filter(lambda t: "\0" not in t and t.isprintable()))
 def test_job_names_are_plain_whatever_the_user_calls_it(name: str) -> None:
     """Letters, digits and dashes, and a token that follows from the key."""
-    made = job_name(GpuJob(command=["true"], name=name), record_name("key"))
+    made = job_name(GpuJob(command=["true"], name=name), name_of("key"))
     assert is_ours(made)
-    assert made.endswith(record_name("key")[:12])
+    assert made.endswith(name_of("key")[:12])
 
 
 def test_images_run_through_what_the_cluster_has(order: Callable[..., Order], facts: Any) -> None:
