@@ -20,7 +20,7 @@ class Releaser(Options):
         extra: A strategic-merge patch on its Deployment: pull secrets, a node selector, another command.
     """
 
-    _shorthand = ("string",)
+    _shorthand = ({"type": "string"},)
 
     image: Text
     service_account: Text = "gpujobs-releaser"

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from counting import Counts, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
+
+_PAUSE_S = 0.05
 
 
 class Started(NamedTuple):
@@ -44,23 +47,43 @@ def start(tier: str, command: Sequence[str]) -> Started:
     return Started(tier, process, output)
 
 
-def stop(running: Iterable[Started]) -> None:
-    """Interrupt what runs, and wait until it has cleared away what it had set up."""
+def stop(running: Sequence[Started], interrupts: list[int]) -> None:
+    """Pass interrupts on to what runs, and wait until it has cleared away what it had set up."""
+    passed_on = 0
+    while any(not started.ended() for started in running):
+        if passed_on < len(interrupts):
+            passed_on = len(interrupts)
+            for started in running:
+                if not started.ended():
+                    os.killpg(started.process.pid, signal.SIGINT)
+        time.sleep(_PAUSE_S)
     for started in running:
-        if not started.ended():
-            os.killpg(started.process.pid, signal.SIGINT)
-    for started in running:
-        started.process.wait()
         started.tell()
 
 
+@contextmanager
+def noting(*numbers: signal.Signals) -> Generator[list[int]]:
+    """Signals as they come. Raised anywhere, one would lose sight of a tier that is just being started."""
+    noted: list[int] = []
+    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in numbers}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def side_by_side(lanes: Iterable[Sequence[str]], command: Callable[[str], Sequence[str]]) -> list[str]:
-    """Run the lanes at the same time; the tiers that were not good enough, in the order of their ends."""
+    """Run the lanes at the same time; the tiers that were not good enough, in the order of their ends.
+
+    Raises:
+        KeyboardInterrupt: It was interrupted or terminated, and nothing of it runs any more.
+    """
     waiting = [list(lane) for lane in lanes if lane]
     running: dict[int, Started] = {}
     bad: list[str] = []
-    try:
-        while running or any(waiting):
+    with noting(signal.SIGINT, signal.SIGTERM) as interrupts:
+        while (running or any(waiting)) and not interrupts:
             for number, lane in enumerate(waiting):
                 if number not in running and lane:
                     running[number] = start(lane[0], command(lane.pop(0)))
@@ -69,7 +92,8 @@ def side_by_side(lanes: Iterable[Sequence[str]], command: Callable[[str], Sequen
                 started.tell()
                 if started.process.returncode:
                     bad.append(started.tier)
-            time.sleep(0.05)
-    finally:
-        stop(running.values())
+            time.sleep(_PAUSE_S)
+        stop([*running.values()], interrupts)
+    if interrupts:
+        raise KeyboardInterrupt(interrupts[0])
     return bad

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import signal
 import subprocess
 import sys
 import time
@@ -171,14 +170,16 @@ def test_each_lane_goes_on_and_each_tier_is_told_as_a_whole(tmp_path: Path) -> N
     assert rest == "one\nslow: 2 passed\n['bad', 'dies']\n"
 
 
-def test_an_interrupt_ends_every_lane(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [2, 15])
+def test_an_interrupt_ends_every_lane(tmp_path: Path, number: int) -> None:
     """Each running tier may clear away, is waited for and told; none begins after it."""
     with lanes(tmp_path, "held+never", "caught") as run:
         while not ((tmp_path / "held").exists() and (tmp_path / "caught").exists()):
             assert run.poll() is None
             time.sleep(0.02)
-        run.send_signal(signal.SIGINT)
-        out, _ = run.communicate()
+        run.send_signal(number)
+        out, error = run.communicate()
 
     assert out.count("cleared away") == 2
+    assert f"KeyboardInterrupt: {number}" in error
     assert not (tmp_path / "never").exists()
