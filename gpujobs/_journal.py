@@ -190,7 +190,11 @@ class Journal:
 def _lines(items: Sequence[Prepared], target: str, now: float) -> dict[str, str]:
     middle = f',"target":{json.dumps(target)},"spec_hash":"'
     after = f'","began_at":{now!r},"spec":'
-    return {item.key: f'{{"key":{json.dumps(item.key)}{middle}{item.spec_hash}{after}{item.text}}}\n' for item in items}
+    return {item.key: f'{{"key":{_quoted(item)}{middle}{item.spec_hash}{after}{item.text}}}\n' for item in items}
+
+
+def _quoted(item: Prepared) -> str:
+    return f'"{item.key}"' if item.made else json.dumps(item.key)  # a key that was made holds nothing to escape
 
 
 def _entry(line: str) -> OpenSubmission | None:

@@ -111,8 +111,11 @@ class Session:
     def by_target(self, refs: Iterable[Ref]) -> dict[str, list[Ref]]:
         """Refs grouped by target, each once, in order; every target checked."""
         groups: dict[str, list[Ref]] = {}
+        checked: set[tuple[str, str]] = set()
         for ref in dict.fromkeys(refs):
-            self.of(ref)
+            if (ref.backend, ref.target) not in checked:
+                self.of(ref)
+                checked.add((ref.backend, ref.target))
             groups.setdefault(ref.target, []).append(ref)
         return groups
 

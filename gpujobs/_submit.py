@@ -133,7 +133,7 @@ def _until_known(session: Session, backend: Backend, items: Sequence[Submission]
     results: dict[str, Submitted] = {}
 
     def once() -> None:
-        unsettled = [i for i in items if isinstance(results.get(i.key, UnavailableError("")), UnavailableError)]
+        unsettled = [i for i in items if i.key not in results or isinstance(results[i.key], UnavailableError)]
         for item, result in zip(unsettled, backend.submit(unsettled), strict=True):
             results[item.key] = result
         for result in results.values():

@@ -99,8 +99,13 @@ class Client(SubmitVerbs, RunningVerbs):
         What the system does not know is LOST, what cannot be asked is UNKNOWN.
         """
         many, single = _refs(refs)
+        groups = self._session.by_target(many)
+        if len(groups) == 1 and not single:  # the usual case of many, and each once
+            ((target, group),) = groups.items()
+            if len(group) == len(many):
+                return ask(self._session.backend(target), group)
         found: dict[Ref, Status] = {}
-        for target, group in self._session.by_target(many).items():
+        for target, group in groups.items():
             found.update((s.ref, s) for s in ask(self._session.backend(target), group))
         return found[many[0]] if single else [found[ref] for ref in many]
 

@@ -47,9 +47,9 @@ class Ref:
     @property
     def kind(self) -> Literal["job", "service"]:
         """Whether this is the address of a GpuJob or of a GpuService; nobody is asked."""
-        parts = self.id.split("/")
-        if len(parts) == 1:
+        if "/" not in self.id:
             return "job"
+        parts = self.id.split("/")
         return "service" if parts[0 if len(parts) < _WITH_NAMESPACE else 1] == "service" else "job"
 
     def __str__(self) -> str:

@@ -103,7 +103,8 @@ class SlurmBackend:
             return preflight_error(spec, facts, layout, self._target.gpu_types)
         if kind not in found:
             found[kind] = preflight_error(spec, facts, layout, self._target.gpu_types)
-        return copy(found[kind])
+        error = found[kind]
+        return error and copy(error)
 
     def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
         """One ``squeue`` for all."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gpujobs.errors import GpuJobsError, NotFoundError, UnavailableError
 from gpujobs.reasons import Cause, Reason
 from gpujobs.states import State
+from gpujobs_slurm._alike import Alike, doubtful
 from gpujobs_slurm._ends import End, end_by_traces, told
 from gpujobs_slurm._errors import command_error, text_of
 from gpujobs_slurm._names import is_ours
@@ -67,17 +68,18 @@ class Looker:
         Raises:
             UnavailableError: Slurm cannot be asked, and no record has the answer.
         """
-        parts = [split_id(ref.id) for ref in refs]
-        known = [part for part in parts if part]
-        parents = list(dict.fromkeys(parent for parent, _ in known))
+        parents = [p for p in dict.fromkeys(ref.id.partition("_")[0] for ref in refs) if split_id(p)]
         round_ = _Round()
         if len(parents) <= _FEW:
             self._read(round_, parents)
         else:
             self._read(round_, set(self._transport.call("twins", self._root())).intersection(parents))
-        self._ask(round_, self._open(round_, known))
-        self._fill(round_, known)
-        found = [self._status(round_, ref, *part) if part else lost(ref) for ref, part in zip(refs, parts, strict=True)]
+        self._ask(round_, self._open(round_, parents, refs))
+        quick = Alike(round_.queue, round_.records, round_.read).statuses(refs)
+        rest = [(ref, split_id(ref.id)) for ref, status in zip(refs, quick, strict=True) if status is None]
+        self._fill(round_, [part for _, part in rest if part])
+        slow = iter([self._status(round_, ref, *part) if part else lost(ref) for ref, part in rest])
+        found = [status or next(slow) for status in quick]
         self._keep(round_)
         if round_.failure and found and all(s.state is State.UNKNOWN for s in found):
             raise UnavailableError(round_.failure.message, next_step=round_.failure.next)
@@ -113,8 +115,15 @@ class Looker:
         round_.records.update((i, records[name]) for i, name in answer["of"].items() if name in records)
         round_.read.update(wanted)
 
-    def _open(self, round_: _Round, parts: Sequence[tuple[str, int | None]]) -> set[str]:
+    def _open(self, round_: _Round, parents: Sequence[str], refs: Sequence[Ref]) -> set[str]:
         """The jobs to ask Slurm for: all that has not settled, and whatever else was sent for the same."""
+        of = round_.records.get
+        found = {parent for parent in parents if (record := of(parent)) is None or record.plain}
+        if len(found) < len(parents):
+            found |= self._unsettled(round_, [p for ref in refs if (p := split_id(ref.id)) and p[0] not in found])
+        return found
+
+    def _unsettled(self, round_: _Round, parts: Sequence[tuple[str, int | None]]) -> set[str]:
         found: set[str] = set()
         for parent, index in parts:
             record = round_.records.get(parent)
@@ -138,15 +147,15 @@ class Looker:
 
     def _fill(self, round_: _Round, parts: Sequence[tuple[str, int | None]]) -> None:
         """Records of whatever may have ended, as they are now; the accounting for what the queue has forgotten."""
-        doubtful = [part for part in parts if self._doubtful(round_, *part)]
-        if not doubtful:
+        unclear = [part for part in parts if self._doubtful(round_, *part)]
+        if not unclear:
             return
-        self._read(round_, dict.fromkeys(parent for parent, _ in doubtful))
+        self._read(round_, dict.fromkeys(parent for parent, _ in unclear))
         if round_.failure:
             return
         # A job that stood down points to the one that runs, which may not have been asked for yet.
-        self._ask(round_, self._open(round_, doubtful) - round_.asked)
-        gone = {parent for part in doubtful for parent in self._gone(round_, *part)}
+        self._ask(round_, self._unsettled(round_, unclear) - round_.asked)
+        gone = {parent for part in unclear for parent in self._gone(round_, *part)}
         if gone and self._facts().accounting:
             self._ask_accounting(round_, gone)
 
@@ -161,12 +170,8 @@ class Looker:
         round_.queue.add_ends(row for row in rows if row.ended_state)
 
     def _doubtful(self, round_: _Round, parent: str, index: int | None) -> bool:
-        """Whether Slurm's queue alone does not say how it stands."""
         row = round_.queue.get(parent if index is None else f"{parent}_{index}")
-        if row is None or row.restarts > 0 or row.ended_state:
-            return True
-        # A name that did not fit into the queue is in the record.
-        return parent not in round_.read and '"name"' not in row.comment and is_ours(row.name)
+        return doubtful(row, read=parent in round_.read)
 
     def _gone(self, round_: _Round, parent: str, index: int | None) -> list[str]:
         """The jobs behind a ref that the queue does not know and that have not settled."""

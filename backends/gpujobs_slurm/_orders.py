@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shlex
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gpujobs.environment import VENV, active, variables
@@ -96,11 +97,13 @@ def shape(spec: GpuJob | GpuService) -> object:
         return None
     values = spec.__dict__
     # A table is told by its text: of two in another order the worst that comes is a second array.
-    common = [
-        (name, repr(value) if (value := values[name]).__class__ is dict else value)
-        for name in sorted(spec.model_fields_set - _OWN_FIELDS)
-    ]
-    return (bool(spec.command), *common)
+    names = _common(frozenset(spec.model_fields_set))
+    return (not spec.command, names, *[repr(v) if (v := values[n]).__class__ is dict else v for n in names])
+
+
+@lru_cache(maxsize=1024)
+def _common(names: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(names - _OWN_FIELDS))
 
 
 def single_files(order: Order, item: Submission, now: float) -> dict[str, bytes]:

@@ -83,6 +83,11 @@ class Record:
         self.size: int | None = self.claim.get("array") if keys is None else len(keys)
         """How many elements it has, None for a single job."""
 
+    @property
+    def differing(self) -> bool:
+        """Whether its elements have names and labels of their own."""
+        return self.bulk and (self.claim["names"].__class__ is list or self.claim["labels"].__class__ is list)
+
     def described(self, index: int | None) -> tuple[str, Mapping[str, str]]:
         """(name, labels): of an element of a bulk its own, else the claim's."""
         if not self.bulk:

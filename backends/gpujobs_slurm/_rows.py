@@ -8,8 +8,12 @@ from typing import NamedTuple
 
 from gpujobs_slurm._states import meaning
 
-TIMES = {"SLURM_TIME_FORMAT": "%s"}
-"""Times as seconds since 1970; without it they are local to the client's time zone."""
+TIMES = {"SLURM_TIME_FORMAT": "%s", "TZ": "UTC0"}
+"""Times as seconds since 1970; without it they are local to the client's time zone.
+
+The C library gets such a number by way of the local time: with a fixed zone that is exact in the hour that a change of
+clocks repeats, and it does not look at /etc/localtime for each of them, which doubles the time of a long answer.
+"""
 
 _SQUEUE = (
     "JobArrayID", "State", "Reason", "NodeList", "RestartCnt", "SubmitTime", "StartTime", "EndTime", "exit_code",
@@ -80,18 +84,19 @@ def sacct(ids: list[str]) -> list[str]:
 
 def parse_squeue(text: str) -> list[Row]:
     """The rows; a comment with a line break makes no second one."""
-    return [row for line in text.split("\n") if (row := parse_line(line)) is not None]
+    found = (parse_line(job_id, rest) for job_id, _, rest in (line.partition("|") for line in text.split("\n")))
+    return [row for row in found if row is not None]
 
 
-def parse_line(line: str) -> Row | None:
-    """One line of ``squeue``; None for what is none."""
-    parts = line.split("|", 10)
-    if len(parts) < 11 or not parts[0][:1].isdigit():  # noqa: PLR2004  # one part per field asked for
+def parse_line(job_id: str, rest: str) -> Row | None:
+    """One line of ``squeue``, parted after the id; None for what is none."""
+    parts = rest.split("|", 9)
+    if len(parts) < 10 or not job_id[:1].isdigit():  # noqa: PLR2004  # one part per field asked for
         return None
-    id_, state, reason, nodes, restarts, submitted, started, ended, code, name, comment = parts
+    state, reason, nodes, restarts, submitted, started, ended, code, name, comment = parts
     exit_code, signal = parse_exit(code)
     return Row(
-        id_,
+        job_id,
         state,
         reason,
         nodes,

@@ -147,9 +147,9 @@ def _checks(spec: GpuJob) -> list[str]:
 
 
 def _command(spec: GpuJob, at: str) -> list[str]:
-    args = shlex.join(spec.args)
     if spec.script is None:
-        return [f"set -- {shlex.join(spec.command)} {args}".rstrip()]
+        return ["set -- " + " ".join(map(shlex.quote, (*spec.command, *spec.args)))]
+    args = shlex.join(spec.args)
     return [f'set -- {shlex.join(interpreter(spec.script))} "$gj_dir/command{at}" {args}'.rstrip()]
 
 

@@ -17,6 +17,8 @@ gj_begin() { # claim the key: a job that was sent twice runs once
     gj_say "the job directory $gj_dir is not on node ${SLURMD_NODENAME:-$HOSTNAME}: job_dir must be on a shared file system"
     exit 74
   fi
+  # Before the owner is known: whoever reads the owner's id finds the record by it.
+  [ -e "$gj_root/ids/$gj_id" ] || ln -sT "../${gj_dir##*/}" "$gj_root/ids/$gj_id" 2>/dev/null
   if ! gj_claim "owner$gj_at" "$gj_me"; then
     gj_owner=$(readlink "$gj_dir/owner$gj_at")
     if [ -z "$gj_owner" ]; then gj_say "the job directory $gj_dir cannot be written"; exit 74; fi
@@ -31,7 +33,6 @@ gj_begin() { # claim the key: a job that was sent twice runs once
     gj_say "attempt $gj_attempt of job $gj_me runs already"
     exit 75
   fi
-  [ -e "$gj_root/ids/$gj_id" ] || ln -sT "../${gj_dir##*/}" "$gj_root/ids/$gj_id" 2>/dev/null
   gj_start=$(date +%s.%N)
   gj_out=$(readlink /proc/$$/fd/1)
   gj_err=$(readlink /proc/$$/fd/2)

@@ -1,6 +1,6 @@
-"""Measure gpujobs on Slurm beside the bare commands: the ratios that docs/design.md sets budgets for.
+"""Measure gpujobs on Slurm beside the bare commands and beside others: the ratios that docs/design.md sets budgets for.
 
-Needs a running cluster (``SLURM_CONF``), best one of its own. Jobs are held, so nothing runs but for the last figure::
+Needs a running cluster (``SLURM_CONF``), best one of its own. Jobs are held, but for the last figures::
 
     python tests/benchmarks/slurm.py [--pairs 200] [--jobs 10000]
 """
@@ -8,9 +8,10 @@ Needs a running cluster (``SLURM_CONF``), best one of its own. Jobs are held, so
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import gc
 import itertools
-import re
+import os
+import platform
 import shutil
 import statistics
 import subprocess
@@ -20,16 +21,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from _measure import Figure, pairs, program, timed
+from _slurm_ends import calls, ends, following
+from _slurm_peers import alike, one_each
 
-from gpujobs import Client, Config, GpuJob, Ref, WaitTimeoutError
+from gpujobs import Client, Config, GpuJob, Ref
+from gpujobs_slurm._queue import Queue
+from gpujobs_slurm._rows import TIMES, squeue
+from gpujobs_slurm.remote import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HELD = {"slurm": ["--hold"]}
 SBATCH = ("sbatch", "--parsable", "--hold", "-o", "/dev/null", "--wrap", "true")
+ARRAY = (*SBATCH[:3], "--array=0-999", *SBATCH[3:])
 LISTING = ("squeue", "-h", "-r", "-t", "all", "--me", "-o", "%i|%T|%r|%N|%V|%S|%e|%j")
-_COUNTS = re.compile(r"REQUEST_JOB\w*INFO\w*\s*\(\s*\d+\) count:(\d+)")
+_MB = 1e6
 
 
 def ratio(name: str, ours: float, bare: float, wanted: float | None) -> Figure:
@@ -37,10 +44,16 @@ def ratio(name: str, ours: float, bare: float, wanted: float | None) -> Figure:
     return Figure(name, ours / bare, "x", wanted, f"{ours:.1f} ms, bare {bare:.1f} ms")
 
 
+def clear() -> None:
+    """End all jobs: what is in the queue makes every question dearer."""
+    program(("scancel", "--me"))()
+
+
 def one(client: Client, count: int) -> Iterator[Figure]:
     """A single submission, with a made key and with a given one."""
     spec = GpuJob(command=["true"], extra=HELD)
     yield ratio("submit, made key", *pairs(lambda: client.submit(spec), program(SBATCH), count), 1.15)
+    clear()
     numbers = itertools.count(time.time_ns())
     look = program(("squeue", "-h", "-n", "none"))
 
@@ -52,81 +65,86 @@ def one(client: Client, count: int) -> Iterator[Figure]:
         program(SBATCH)()
 
     yield ratio("submit, given key", *pairs(given, bare, count), 1.15)
+    clear()
 
 
 def many(client: Client, count: int) -> Iterator[Figure]:
     """A thousand at once of the same resources beside one array; different ones beside a loop of sbatch."""
     same = [GpuJob(command=["echo", str(i)], env={"I": str(i)}, extra=HELD) for i in range(1000)]
-    array = program((*SBATCH[:3], "--array=0-999", *SBATCH[3:]))
-    yield ratio("1,000 alike, one array", *pairs(lambda: client.submit_many(same), array, count), 2)
+    ours, bare = pairs(lambda: client.submit_many(same), program(ARRAY), count)
+    yield ratio("1,000 alike, one array", ours, bare, 2)
+    began = time.process_time()
+    client.submit_many(same)
+    spent = (time.process_time() - began) * 1000
+    yield Figure("of that, our own CPU time", spent, "ms", None, f"{spent:.0f} us per job")
+    clear()
     other = [GpuJob(command=["true"], memory=f"{i + 1}MiB", extra=HELD) for i in range(200)]
-    ours = timed(lambda: client.submit_many(other))
-    yield ratio("200 unlike, loop of sbatch", ours, timed(lambda: [program(SBATCH)() for _ in other]), 1 / 1.5)
+    took = timed(lambda: client.submit_many(other))
+    yield ratio("200 unlike / loop of sbatch", took, timed(lambda: [program(SBATCH)() for _ in other]), 1 / 1.5)
+    clear()
 
 
-def statuses(client: Client, count: int) -> Iterator[Figure]:
-    """All statuses of many jobs beside one bare squeue."""
+def rss() -> int:
+    """Bytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def statuses(client: Client, jobs: int, count: int) -> Iterator[Figure]:
+    """Many jobs beside one bare squeue: its rows read, and every status built."""
     refs: list[Ref] = []
-    while len(refs) < count:
-        specs = [GpuJob(command=["true"], extra=HELD) for _ in range(min(1000, count - len(refs)))]
+    while len(refs) < jobs:
+        specs = [GpuJob(command=["true"], extra=HELD) for _ in range(min(1000, jobs - len(refs)))]
         refs += [job.ref for job in client.submit_many(specs)]
-    yield ratio(f"statuses of {count}", *pairs(lambda: client.status(refs), program(LISTING), 10), 2.2)
+    words = squeue(sorted({ref.id.partition("_")[0] for ref in refs}))
+
+    def decoded() -> None:
+        queue = Queue()
+        queue.add(processes.run(words, env=TIMES)["out"].decode())
+        for ref in refs:
+            queue.get(ref.id)
+
+    yield ratio(f"rows of {jobs}, decoded", *pairs(decoded, program(LISTING), count), 1.3)
+    yield ratio(f"statuses of {jobs}", *pairs(lambda: client.status(refs), program(LISTING), count), 2.2)
+    gc.collect()
+    before = rss()
+    held = client.status(refs)
+    yield Figure("memory of them", (rss() - before) / _MB, "MB", 60, f"{len(held)} statuses, while they are held")
+    clear()
 
 
-def calls(client: Client) -> Iterator[Figure]:
-    """Questions about jobs per second while a thousand are waited on, as the scheduler counts them."""
-    jobs = client.submit_many([GpuJob(command=["true"], extra=HELD) for _ in range(1000)])
-    before, start = asked(), time.monotonic()
-    try:
-        client.wait(jobs, timeout=20)
-    except WaitTimeoutError:
-        took = time.monotonic() - start
-        yield Figure("questions, 1,000 waited on", (asked() - before) / took, "/s", 1, f"for {took:.0f} s")
-
-
-def asked() -> int:
-    """How many questions about jobs the scheduler has answered."""
-    printed = subprocess.run(["sdiag"], stdout=subprocess.PIPE, check=True, text=True).stdout
-    return sum(map(int, _COUNTS.findall(printed)))
-
-
-def ends(client: Client, count: int) -> Iterator[Figure]:
-    """From the end of a job, as it notes it itself, to the return of ``wait``."""
-    late: list[float] = []
-    for _ in range(count):
-        job = client.submit(["sh", "-c", "sleep 1; date +%s.%N"])
-        job.wait()
-        returned = time.time()
-        late.append((returned - float(next(iter(job.logs())).text)) * 1000)
-    yield Figure("end of a job to wait()", statistics.median(late), "ms", 1500, f"{count} jobs")
-
-
-def others(count: int) -> Iterator[Figure]:
-    """A submission of submitit, where it is installed."""
-    if importlib.util.find_spec("submitit") is None:
-        return
-    submitit = importlib.import_module("submitit")
-    executor = submitit.SlurmExecutor(folder=tempfile.mkdtemp(dir=Path.home()))
-    executor.update_parameters(additional_parameters={"hold": True}, time=1)
-    yield ratio("submitit: one submit", *pairs(lambda: executor.submit(print), program(SBATCH), count), None)
+def figures(client: Client, directory: Path, options: argparse.Namespace) -> Iterator[Figure]:
+    """All of them."""
+    count: int = options.pairs
+    yield from one(client, count)
+    yield from many(client, max(count // 10, 3))  # each pair puts two thousand jobs into the queue
+    yield from (ratio(*found, None) for found in one_each(directory, program(SBATCH), max(count // 10, 5)))
+    clear()
+    yield from (ratio(*found, None) for found in alike(directory, program(ARRAY)))
+    clear()
+    yield from statuses(client, options.jobs, count)
+    yield from calls(client)
+    clear()
+    yield from ends(client, max(count // 20, 5))
+    yield from following(client, directory)
 
 
 def main() -> None:
     """Print the figures as they come."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=200, help="how often a single submission is measured")
+    parser.add_argument("--pairs", type=int, default=200, help="how often each ratio is measured")
     parser.add_argument("--jobs", type=int, default=10_000, help="how many jobs to ask the statuses of")
-    options = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="gpujobs-bench-", dir=Path.home()))
     config = Config.parse(f'default = "bench"\n[targets.bench]\nbackend = "slurm"\njob_dir = "{directory}/jobs"\n')
+    options = parser.parse_args()
+    version = subprocess.run(["sbatch", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    load = statistics.fmean(os.getloadavg())
+    print(
+        f"{version}, Python {platform.python_version()}, {os.cpu_count()} CPUs, load {load:.1f}, {options.pairs} pairs"
+    )
     try:
         with Client(config, state_dir=directory / "state") as client:
-            parts = [one(client, options.pairs), many(client, max(3, options.pairs // 20)), others(options.pairs // 4)]
-            for figure in itertools.chain(*parts, calls(client), statuses(client, options.jobs)):
+            for figure in figures(client, directory, options):
                 print(figure, flush=True)
-            program(("scancel", "--me"))()
-            for figure in ends(client, 10):
-                print(figure)
     finally:
         subprocess.run(["scancel", "--me"], check=False)
         shutil.rmtree(directory, ignore_errors=True)

@@ -1,7 +1,7 @@
 """The keys of jobs that were sent together.
 
 A key leads to its element by a dangling link ``GROUP/INDEX`` of its own name. Keys that gpujobs made for one call share
-a stem (``STEM.NUMBER``), and one link of the stem's name, ``GROUP,GROUP,...``, claims them all: a thousand keys cost
+a stem (``STEM.NUMBER``), and one link of the stem's name, ``GROUP,GROUP,``, claims them all: a thousand keys cost
 one file. Whoever comes later with such a key looks there first, and where there is nothing puts ``apart`` there, so
 that the stem can never be claimed as a whole after one of its keys was.
 """
@@ -49,9 +49,9 @@ def ranges(indices: Sequence[int]) -> str:
 
 def claim_stem(root: str, keys: list[str], groups: list[str]) -> bool:
     """Claim all keys of one stem for these records, which are in place already; False where that cannot be."""
-    stem, target = stem_of(keys[0]), ",".join(groups)
+    stem, target = stem_of(keys[0]), _leading_to(groups)
     head = keys[0].partition(".")[0] + "."
-    if stem is None or len(target) > _LONGEST or not all(key.startswith(head) and stem_of(key) for key in keys):
+    if stem is None or len(target) > _LONGEST or not all(k.startswith(head) and _STEM.fullmatch(k) for k in keys):
         return False
     return _link(target, os.path.join(root, stem))
 
@@ -119,13 +119,18 @@ def forget(root: str, name: str) -> None:
         for index, key in enumerate(keys):
             records.unlink_if(os.path.join(root, name_of(key)), f"{name}/{index}")
     elif stem and not any(os.path.lexists(os.path.join(root, group)) for group in groups if group != name):
-        records.unlink_if(os.path.join(root, stem), ",".join(groups))
+        records.unlink_if(os.path.join(root, stem), _leading_to(groups))
     records.forget(root, name)
+
+
+def _leading_to(groups: list[str]) -> str:
+    # A comma behind each, so that there never is such a file: the link must not be taken for the record.
+    return "".join(group + "," for group in groups)
 
 
 def _groups(root: str, stem: str | None) -> list[str]:
     try:
-        return os.readlink(os.path.join(root, stem)).split(",") if stem else []
+        return os.readlink(os.path.join(root, stem)).split(",")[:-1] if stem else []
     except OSError:
         return []
 

@@ -25,17 +25,17 @@ _JOB_ID = re.compile(r"^(\d+)(?:;\S+)?\s*$", re.MULTILINE)
 def environment() -> dict[str, str]:
     """What Slurm's commands, and so the jobs, get to see: nothing of the caller's shell but who and where."""
     env = {k: os.environ[k] for k in (*KEPT, *PASSED) if os.environ.get(k)}
-    found = _directory("sbatch")
+    found = os.path.dirname(_find("sbatch", os.environ.get("PATH", os.defpath)))
     env["PATH"] = SYSTEM_PATH if not found or found in SYSTEM_PATH.split(":") else found + ":" + SYSTEM_PATH
     return env
 
 
-def _directory(program: str) -> str:
-    """Where on the PATH a program is; what shutil.which looks at besides costs more than starting it."""
-    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        path = os.path.join(directory, program)
-        if directory and os.access(path, os.X_OK) and not os.path.isdir(path):
-            return directory
+def _find(program: str, path: str) -> str:
+    """Where on a PATH a program is. The ways of shutil.which and subprocess cost as much as to start it."""
+    for directory in path.split(os.pathsep):
+        found = directory + "/" + program
+        if directory and os.access(found, os.X_OK) and not os.path.isdir(found):
+            return found
     return ""
 
 
@@ -71,14 +71,16 @@ class Started:
 
 def start(argv: list[str], cwd: str | None = None, env: dict[str, str] | None = None) -> Started:
     """Start a command. One that reads a script does nothing before ``finish`` gives it one."""
+    variables = dict(environment(), **(env or {}))
     try:
         process = subprocess.Popen(
             argv,
+            executable=_find(argv[0], variables["PATH"]) or None,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd if cwd and os.path.isdir(cwd) else None,
-            env=dict(environment(), **(env or {})),
+            env=variables,
             start_new_session=True,  # a Ctrl-C at the terminal must not end a submission half-way
         )
     except OSError as e:

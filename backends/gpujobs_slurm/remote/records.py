@@ -26,7 +26,8 @@ def claim(root: str, name: str, files: dict[str, bytes], nonce: str) -> bool:
     if not os.path.isdir(os.path.join(root, TWINS)):
         for sub in ("", "ids", TWINS):
             os.makedirs(os.path.join(root, sub), mode=0o700, exist_ok=True)
-    new = tempfile.mkdtemp(prefix=".new-", dir=root)
+    new = os.path.join(root, ".new-" + nonce)
+    os.mkdir(new, 0o700)
     try:
         for file, content in files.items():
             write_private(os.path.join(new, file), content)

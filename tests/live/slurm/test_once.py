@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpujobs import Client, ConflictError, GpuJob, GpuJobsError, Job, Ref, State, SubmitManyError, UnavailableError
+from gpujobs import (
+    Client,
+    Config,
+    ConflictError,
+    GpuJob,
+    GpuJobsError,
+    Job,
+    Ref,
+    State,
+    SubmitManyError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,13 +101,8 @@ def test_a_frozen_scheduler_runs_it_once(brittle: Cluster, connect: Callable[...
     assert again.status().to_dict() | {"ref": ""} == status.to_dict() | {"ref": ""}
 
 
-def test_a_killed_client_is_followed_by_another(
-    brittle: Cluster, connect: Callable[..., Client], effects: Path
-) -> None:
-    """Kill -9 in mid-submission; another client with the same key finds the job, or sends one that stands down."""
-    directory = brittle.shared / f"killed-{time.time_ns()}"
-    client = connect(brittle, job_dir=directory)
-    client.submit(["true"]).wait(timeout=60)
+def killed_while_sending(cluster: Cluster, directory: Path, effects: Path, statement: str) -> threading.Timer:
+    """Another client runs a statement while the scheduler is frozen, and is killed; what thaws the scheduler later."""
     program = f"""
         from pathlib import Path
         from gpujobs import Client, Config, GpuJob
@@ -105,7 +111,7 @@ def test_a_killed_client_is_followed_by_another(
         client.submit(["true"])
         print("ready", flush=True)
         input()
-        client.submit(GpuJob(command=["sh", "-c", "echo ran >> {effects}; sleep 1"]), idempotency_key="killed")
+        {statement}
     """
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -113,7 +119,7 @@ def test_a_killed_client_is_followed_by_another(
     assert process.stdout is not None
     assert process.stdin is not None
     assert process.stdout.readline() == "ready\n"
-    timer = thawing(brittle)
+    timer = thawing(cluster)
     process.stdin.write("\n")
     process.stdin.flush()
     time.sleep(2)
@@ -121,6 +127,18 @@ def test_a_killed_client_is_followed_by_another(
     process.wait()
     process.stdin.close()
     process.stdout.close()
+    return timer
+
+
+def test_a_killed_client_is_followed_by_another(
+    brittle: Cluster, connect: Callable[..., Client], effects: Path
+) -> None:
+    """Kill -9 in mid-submission; another client with the same key finds the job, or sends one that stands down."""
+    directory = brittle.shared / f"killed-{time.time_ns()}"
+    client = connect(brittle, job_dir=directory)
+    client.submit(["true"]).wait(timeout=60)
+    job = f'GpuJob(command=["sh", "-c", "echo ran >> {effects}; sleep 1"])'
+    timer = killed_while_sending(brittle, directory, effects, f'client.submit({job}, idempotency_key="killed")')
 
     ref = submit_until_known(client, leaves_a_trace(effects), "killed")
     timer.join()
@@ -150,6 +168,35 @@ def test_an_array_and_a_bulk_run_each_element_once(
 
     assert [s.state for s in statuses] == [State.SUCCEEDED] * 4
     assert sorted(effects.read_text().split()) == ["a0", "a1", "a2", "b0", "b1", "b2"]
+
+
+def test_a_client_killed_in_a_bulk_is_resumed(brittle: Cluster, connect: Callable[..., Client], effects: Path) -> None:
+    """Kill -9 while many with made keys are sent: the journal knows all of them, and each runs once."""
+    directory = brittle.shared / f"killed-{time.time_ns()}"
+    connect(brittle, job_dir=directory).submit(["true"]).wait(timeout=60)
+    jobs = f'[GpuJob(command=["sh", "-c", f"echo b{{i}} >> {effects}"]) for i in range(3)]'
+    timer = killed_while_sending(brittle, directory, effects, f"client.submit_many({jobs})")
+
+    text = f'default="lab"\n[targets.lab]\nbackend="slurm"\njob_dir="{directory}"'
+    with Client(Config.parse(text), state_dir=effects.with_name(effects.name + ".state")) as client:
+        assert len(client.open_submissions()) == 3
+        refs = resume_until_known(client)
+        timer.join()
+        statuses = client.wait(refs, timeout=90)
+        settle(brittle)
+        assert [s.state for s in statuses] == [State.SUCCEEDED] * 3
+        assert client.open_submissions() == []
+    assert sorted(effects.read_text().split()) == ["b0", "b1", "b2"]
+
+
+def resume_until_known(client: Client) -> list[Ref]:
+    """The refs of all that were open, whatever it takes."""
+    for _ in range(5):
+        try:
+            return [job.ref for job in client.resume()]
+        except SubmitManyError as e:
+            assert all(isinstance(x, UnavailableError) for x in e.errors), e.errors  # noqa: PT017
+    raise AssertionError("it never was known")
 
 
 def submit_many_until_known(client: Client, specs: list[GpuJob], keys: list[str]) -> list[Ref]:
