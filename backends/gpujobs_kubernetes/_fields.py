@@ -36,7 +36,7 @@ def check(spec: GpuJob | GpuService, target: str) -> None:
     if spec.image is None:
         raise UnsupportedError(
             "image: Kubernetes runs containers, and this workload names no image.",
-            next_step="Give image='...', or set it for the target: [targets.NAME.defaults] image = '...'.",
+            next_step="Name one (image, --image), or set it for the target: [targets.NAME.defaults] image = '...'.",
         )
     if "venv" in spec.inherit_env:
         raise UnsupportedError(

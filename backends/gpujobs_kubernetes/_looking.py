@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
-from gpujobs.errors import GpuJobsError, NotFoundError
+from gpujobs.errors import AuthError, GpuJobsError, NotFoundError
 from gpujobs.reasons import Cause, Reason
 from gpujobs.results import ReplicaStatus
 from gpujobs.states import State, Status
@@ -17,7 +18,7 @@ from gpujobs_kubernetes._service_states import service_copies, service_status
 from gpujobs_kubernetes._states import copies, element_status, job_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from gpujobs.backend import JobQuery
     from gpujobs.refs import Ref
@@ -160,23 +161,36 @@ class Looking(BackendBase):
             return
         seen |= set(waiting)
         refs = list(dict.fromkeys(ref for pairs in waiting.values() for _, ref in pairs))
-        states = {status.ref: status.state for status in self._statuses(refs, seen=seen)}
+        states = self._states(refs, seen)
         for place, pairs in waiting.items():
             self._upstreams[place] = {p.whole for _, ref in pairs if (p := place_of(ref)) is not None}
             decided = _release.verdict(pairs, states)
             if decided is True:
-                _release.release(self._api, place, found.jobs[place], now=now)
-                _log.info("%s/%s need not wait any more.", place.namespace, place.name)
-                self._watcher.forget(place)
+                start = partial(_release.release, self._api, place, found.jobs[place], now=now)
+                self._try(place, start, "started")
             elif decided is not False:
                 self._change(place, decided)
 
-    def _change(self, place: Place, note: str) -> None:
-        _log.info("%s/%s is ended: %s", place.namespace, place.name, note.partition(" ")[2])
+    def _states(self, refs: Sequence[Ref], seen: set[Place]) -> dict[Ref, State]:
+        """Where each stands; those in namespaces that are not ours to look at are left out."""
         try:
-            _release.fail(self._api, place, note)
-        except GpuJobsError:
-            return  # looking at a job must not fail because ending it is not allowed; the next look tries again
+            return {status.ref: status.state for status in self._statuses(refs, seen=seen)}
+        except AuthError:
+            if len(refs) == 1:
+                return {}
+            return {ref: state for one in refs for ref, state in self._states([one], seen).items()}
+
+    def _change(self, place: Place, note: str) -> None:
+        self._try(place, partial(_release.fail, self._api, place, note), f"ended: {note.partition(' ')[2]}")
+
+    def _try(self, place: Place, change: Callable[[], None], what: str) -> None:
+        """Looking at a job must not fail because changing it is not allowed; the next look tries again."""
+        try:
+            change()
+        except GpuJobsError as e:
+            _log.info("%s/%s cannot be %s (%s)", place.namespace, place.name, what, e)
+            return
+        _log.info("%s/%s is %s", place.namespace, place.name, what)
         self._watcher.forget(place)
 
 

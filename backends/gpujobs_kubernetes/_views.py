@@ -137,12 +137,18 @@ def pod_view(pod: Mapping[str, Any]) -> PodView:
         exit_code=ended.get("exitCode"),
         ended=ended.get("reason") or "",
         ended_message=ended.get("message") or "",
-        started_at=running.get("startedAt") or ended.get("startedAt") or last.get("startedAt"),
+        started_at=next((began for part in (running, ended, last) if (began := _began(part))), None),
         ended_at=ended.get("finishedAt"),
         restarts=main.get("restartCount") or 0,
         last_exit=last.get("exitCode"),
         last_ended=last.get("reason") or "",
     )
+
+
+def _began(part: Mapping[str, Any]) -> str | None:
+    """When a container began; of one that could not be started the kubelet writes 1970."""
+    found: str | None = part.get("startedAt")
+    return None if found is None or found.startswith("1970-") else found
 
 
 def _main(status: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -259,5 +265,5 @@ def job_view(job: Mapping[str, Any]) -> JobView:
         indexed=spec.get("completionMode") == "Indexed",
         time_limit=pods.get("activeDeadlineSeconds"),
         gang="subdomain" in pods,
-        retries=spec.get("backoffLimitPerIndex") or 0,
+        retries=spec.get("backoffLimitPerIndex", spec.get("backoffLimit")) or 0,
     )

@@ -27,7 +27,7 @@ from gpujobs import Client, Config, GpuJob, GpuService, Reason, Service, State, 
 from .waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from gpujobs import Job
 
@@ -89,25 +89,40 @@ def clear(client: Client) -> None:
     until(lambda: not client.list_jobs(finished=True, labels=MARK))
 
 
+class Book:
+    """Keeps what a person sees at a terminal, a file for each chapter."""
+
+    def __init__(self, config: str, folder: Path, scratch: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (scratch / "gpujobs.toml").write_text(config)
+        self._folder = folder
+        self._env = {**os.environ, "GPUJOBS_CONFIG": str(scratch / "gpujobs.toml"), "GPUJOBS_STATE_DIR": str(scratch)}
+        self._begun: set[str] = set()
+
+    def run(self, chapter: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run ``gpujobs WORDS`` and write down what it printed."""
+        command = [sys.executable, "-m", "gpujobs.cli", *words]
+        ran = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False, timeout=120)
+        with (self._folder / f"{chapter}.txt").open("a" if chapter in self._begun else "w") as file:
+            file.write(f"$ {shlex.join(['gpujobs', *words])}\n{ran.stdout}{ran.stderr}")
+        self._begun.add(chapter)
+        return ran
+
+
 @pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, object], None]:
-    """Keeps what a user sees, a file for each thing."""
-    folder = Path(setting("OUT") or tmp_path_factory.mktemp("outputs"))
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def write(name: str, *texts: object) -> None:
-        (folder / f"{name}.txt").write_text("".join(f"{text}\n" for text in texts))
-
-    return write
+def book(config: str, tmp_path_factory: pytest.TempPathFactory) -> Book:
+    """Where outputs are kept."""
+    scratch = tmp_path_factory.mktemp("book")
+    return Book(config, Path(setting("OUT") or scratch / "outputs"), scratch)
 
 
 @pytest.fixture(scope="module")
-def service(cluster: Client, record: Callable[..., None]) -> Service:
+def service(cluster: Client) -> Service:
     """The nvidia-smi service, a copy for each time that the GPU is offered, ready."""
     made = cluster.submit(
         GpuService(name=NAME, command=["sh", "-c", SMI], replicas=COPIES, gpus=1, grace=1, labels=MARK)
     )
-    record("ready", made.ref, json.dumps(made.wait_ready(timeout=120).to_dict(), indent=2))
+    made.wait_ready(timeout=120)
     return made
 
 
@@ -132,21 +147,22 @@ def torch_job(program: str, **fields: Any) -> GpuJob:
 
 
 def told(job: Job) -> str:
-    """What a user sees of a job that has ended: its status, its log, its explanation."""
-    explanation = job.explain()
-    log = [line.text for line in job.logs()]
-    return "\n".join([json.dumps(job.status().to_dict(), indent=2), *log, str(explanation), *explanation.details])
+    """What there is to say of a job that has ended."""
+    return "\n".join([str(job.explain()), *job.explain().details, *(line.text for line in job.logs())])
 
 
-def test_all_copies_run_on_one_gpu(service: Service, record: Callable[..., None]) -> None:
+def test_all_copies_run_on_one_gpu(service: Service, book: Book) -> None:
     """Each wrote the same UUID; node and state of each copy are told."""
     until(lambda: len(uuids(service)) == COPIES)
     lines = list(service.logs())
-    record("logs", *(f"[{line.replica}] {line.text}" for line in lines))
     replicas = service.replicas()
-    record("replicas", *replicas)
-    told = service.explain()
-    record("explain", told, *told.details)
+    for words in (
+        ["status", str(service.ref)],
+        ["logs", str(service.ref)],
+        ["explain", str(service.ref)],
+        ["capacity"],
+    ):
+        assert book.run("service", *words).returncode == 0
 
     assert len(set(uuids(service))) == 1
     assert sorted({line.replica for line in lines if line.text.startswith("GPU ")}) == list(range(COPIES))
@@ -154,11 +170,13 @@ def test_all_copies_run_on_one_gpu(service: Service, record: Callable[..., None]
     assert len({r.node for r in replicas}) == 1
 
 
-def test_a_command_inside_a_copy_sees_that_gpu(service: Service, record: Callable[..., None]) -> None:
+def test_a_command_inside_a_copy_sees_that_gpu(service: Service, book: Book) -> None:
     """With its own output and exit code."""
     shown = service.exec(["nvidia-smi"], replica=COPIES - 1)
     query = service.exec(["nvidia-smi", "--query-gpu=name,uuid,memory.total", "--format=csv"], replica=0)
-    record("exec", shown.stdout.decode(), query.stdout.decode())
+    copy = ["exec", str(service.ref), "--replica", "0", "--"]
+    assert book.run("exec", *copy, "nvidia-smi").returncode == 0
+    assert book.run("exec", *copy, "nvidia-smi", "-L").stdout.startswith("GPU 0: ")
 
     assert (shown.exit_code, query.exit_code) == (0, 0)
     assert b"NVIDIA-SMI" in shown.stdout
@@ -166,14 +184,14 @@ def test_a_command_inside_a_copy_sees_that_gpu(service: Service, record: Callabl
     assert service.exec(["sh", "-c", "exit 5"]).exit_code == 5
 
 
-def test_one_copy_too_many_is_explained(service: Service, cluster: Client, record: Callable[..., None]) -> None:
+def test_one_copy_too_many_is_explained(service: Service, book: Book) -> None:
     """It waits, with the numbers, while the others run; without it all are ready again."""
     service.scale(COPIES + 1)
     with pytest.raises(WaitTimeoutError) as caught:
         service.wait_ready(timeout=10)
     told = service.explain()
-    record("fifth", caught.value, told, *told.details, *service.events())
-    record("capacity", cluster.capacity())
+    for words in (["status", str(service.ref)], ["explain", str(service.ref)], ["capacity"]):
+        assert book.run("one-too-many", *words).returncode == 0
 
     assert "nvidia.com/gpu" in str(caught.value)
     assert f"0 of {COPIES} are free" in str(told)
@@ -184,23 +202,23 @@ def test_one_copy_too_many_is_explained(service: Service, cluster: Client, recor
     assert service.wait_ready(timeout=60).replicas.ready == COPIES
 
 
-def test_a_restart_replaces_every_copy_in_place(service: Service, record: Callable[..., None]) -> None:
+def test_a_restart_replaces_every_copy_in_place(service: Service, book: Book) -> None:
     """No GPU is free meanwhile, and yet it ends."""
     before = {replica.name for replica in service.replicas()}
-    service.restart()
-    service.wait_ready(timeout=120)
+    assert book.run("restart", "restart", str(service.ref)).returncode == 0
+    assert book.run("restart", "wait", "--ready", str(service.ref), "--timeout", "2m").returncode == 0
     after = {replica.name for replica in service.replicas()}
-    record("restart", *sorted(before), "->", *sorted(after))
 
     assert (len(after), before & after) == (COPIES, set())
 
 
-def test_torch_computes(cluster: Client, service: Service, record: Callable[..., None]) -> None:
+def test_torch_computes(cluster: Client, service: Service, book: Book) -> None:
     """Beside the copies of the service once one of them has made room; the right numbers, on the same GPU."""
     service.scale(COPIES - 1)
     job = cluster.submit(torch_job(MULTIPLY, name="matmul"))
     status = job.wait(timeout=150)
-    record("torch", told(job))
+    for verb in ("status", "logs", "explain"):
+        book.run("torch", verb, str(job.ref))
 
     assert status.succeeded, told(job)
     log = "\n".join(line.text for line in job.logs())
@@ -208,42 +226,33 @@ def test_torch_computes(cluster: Client, service: Service, record: Callable[...,
     assert "TFLOP/s" in log
 
 
-def test_too_much_gpu_memory_is_told_by_the_program(
-    cluster: Client, service: Service, record: Callable[..., None]
-) -> None:
+def test_too_much_gpu_memory_is_told_by_the_program(cluster: Client, service: Service, book: Book) -> None:
     """The job fails as its program does, and the explanation has its last words."""
     service.scale(COPIES - 1)
     job = cluster.submit(torch_job(TOO_MUCH, name="too-much"))
     status = job.wait(timeout=150)
-    record("gpu-out-of-memory", told(job))
+    for verb in ("status", "explain"):
+        book.run("out-of-gpu-memory", verb, str(job.ref))
 
     assert (status.state, status.exit_code) == (State.FAILED, 1), told(job)
     assert "out of memory" in " ".join(job.explain().details)
 
 
-def test_a_job_without_a_gpu_sees_none(cluster: Client, record: Callable[..., None]) -> None:
+def test_a_job_without_a_gpu_sees_none(cluster: Client, book: Book) -> None:
     """No device, whatever the image and the node's runtime."""
     job = cluster.submit(GpuJob(command=["sh", "-c", "nvidia-smi -L; echo $?; ls /dev | grep nvidia"], labels=MARK))
     job.wait(timeout=60)
-    record("no-gpu", told(job))
+    book.run("no-gpu", "logs", str(job.ref))
 
     lines = [line.text for line in job.logs()]
     assert not [line for line in lines if line.startswith("GPU ") or line == "nvidia0"]
     assert "0" not in lines
 
 
-def test_the_command_line_shows_the_gpu(
-    config: str, service: Service, tmp_path: Path, record: Callable[..., None]
-) -> None:
+def test_the_command_line_shows_the_gpu(service: Service, book: Book) -> None:
     """``gpujobs run`` prints what nvidia-smi prints, and exits as it does."""
     service.scale(COPIES - 1)
-    (tmp_path / "gpujobs.toml").write_text(config)
-    command = [sys.executable, "-m", "gpujobs.cli", "run", "--gpus", "1", "--label", "test=gpujobs-gpu"]
-    env = {**os.environ, "GPUJOBS_CONFIG": str(tmp_path / "gpujobs.toml"), "GPUJOBS_STATE_DIR": str(tmp_path)}
-    ran = subprocess.run(
-        [*command, "--", "nvidia-smi"], env=env, capture_output=True, text=True, check=False, timeout=120
-    )
-    record("run", "$ gpujobs run --gpus 1 -- nvidia-smi", ran.stdout, ran.stderr)
+    ran = book.run("run", "run", "--gpus", "1", "--label", "test=gpujobs-gpu", "--", "nvidia-smi")
 
     assert ran.returncode == 0, ran.stderr
     assert "NVIDIA-SMI" in ran.stdout

@@ -168,7 +168,7 @@ def test_jobs_that_come_while_it_ends_are_not_left_behind(
     bed: Bed, namespace: str, opening: Callable[[], Client]
 ) -> None:
     """Each is submitted in about the moment in which the releaser finds that nothing waits."""
-    rounds = 12
+    rounds = 6
     suspended = ("-n", namespace, "get", "jobs", "-o", "jsonpath={.items[*].spec.suspend}")
     with opening() as client:
         for i in range(rounds):
