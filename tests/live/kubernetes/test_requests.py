@@ -72,14 +72,15 @@ def test_many_jobs_waited_for_and_fifty_logs_followed_cost_nothing(client: Clien
         for index in range(50):
             beside(stack, partial(follow, index))
         stack.callback(client.cancel, [*jobs, talking])
-        bed.until(lambda: len(lines) == 50, 240)
+        bed.until(lambda: len(lines) == 50, 200)
 
         before, heard = served(bed), lines.copy()
         time.sleep(WINDOW_S)
         after = served(bed)
         assert sum((after - before).values()) <= WINDOW_S, after - before
         opened = after - start
-        assert (opened["WATCH jobs"], opened["WATCH pods"], opened["CONNECT pods/log"]) == (1, 1, 50)
+        assert (opened["WATCH jobs"], opened["WATCH pods"]) == (1, 1)
+        assert 50 <= opened["CONNECT pods/log"] < 75  # a kubelet may end one early
         assert all(lines[index] > heard[index] for index in range(50))
 
 
