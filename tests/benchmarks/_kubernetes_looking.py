@@ -62,11 +62,12 @@ def end_to_wait(site: Site, count: int) -> Iterator[Figure]:
 def _completed(site: Site, ref_id: str) -> float:
     """When the watch of a Job shows that it has completed."""
     query = {"watch": "true", "fieldSelector": f"metadata.name={ref_id.rpartition('/')[2]}"}
-    with site.api.stream(path(JOBS, site.namespace), query, read_timeout=120) as response:
-        for event in _events(response):
-            if any(c["type"] == "Complete" for c in event["object"]["status"].get("conditions") or ()):
-                break
-    return time.time()
+    while True:  # a server that is busy may end a watch early
+        with site.api.stream(path(JOBS, site.namespace), query, read_timeout=120) as response:
+            for event in _events(response):
+                status = event["object"]["status"] if event["type"] in {"ADDED", "MODIFIED"} else {}
+                if any(c["type"] == "Complete" for c in status.get("conditions") or ()):
+                    return time.time()
 
 
 def statuses(site: Site, jobs: int, count: int) -> Iterator[Figure]:
