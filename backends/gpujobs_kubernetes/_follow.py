@@ -11,10 +11,10 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from gpujobs.errors import GpuJobsError, NotFoundError
+from gpujobs.errors import GpuJobsError
 from gpujobs_kubernetes._api import PODS, hang_up, path
 from gpujobs_kubernetes._loglines import Cursor, Source
-from gpujobs_kubernetes._logs import READ_S, is_gone, question, snapshot, unreadable
+from gpujobs_kubernetes._logs import READ_S, is_gone, is_unsure, question, snapshot, unreadable
 from gpujobs_kubernetes._sources import begun
 
 if TYPE_CHECKING:
@@ -202,18 +202,17 @@ class Follower:
         reader.streaming = False
 
     def _hopeless(self, reader: _Reader, trouble: GpuJobsError) -> bool:
-        """Whether the rest of a log will never be had: its pod is gone, or it was out of reach for too long.
-
-        A kubelet that is slow to ask its runtime says that it cannot retrieve the log: only time tells.
-        """
+        """Whether the rest of a log will never be had: its pod is gone, or it was out of reach for too long."""
         now = self._clock.monotonic()
         reader.troubled = now if reader.troubled is None else reader.troubled
+        if is_gone(trouble) and not is_unsure(trouble):
+            return True
         lasting = now - reader.troubled > _LAST_PATIENCE_S
-        return isinstance(trouble, NotFoundError) or (lasting and (is_gone(trouble) or self._closing.is_set()))
+        return lasting and (is_unsure(trouble) or self._closing.is_set())
 
     def _gone_cleanly(self, reader: _Reader, trouble: GpuJobsError) -> bool:
         """A pod that was removed right after its log had ended by itself: nothing is missing."""
-        return isinstance(trouble, NotFoundError) and reader.cursor.stamp != b"" and not reader.cursor.cut
+        return is_gone(trouble) and not is_unsure(trouble) and reader.cursor.stamp != b"" and not reader.cursor.cut
 
     def _read(self, reader: _Reader, *, follow: bool) -> GpuJobsError | None:
         """One connection to its end; what went wrong, or None."""

@@ -34,8 +34,7 @@ config, state = sys.argv[1:]
 def status(name):
     return next(int(l.split()[1]) // 1000 for l in Path("/proc/self/status").read_text().splitlines() if name in l)
 with Client(Config.parse(config), state_dir=Path(state)) as client:
-    first = client.list_jobs(finished=True, limit=1)[0].ref
-    refs = [f"{str(first).rpartition('/')[0]}/{line.strip()}" for line in sys.stdin]
+    refs = sys.stdin.read().split()
     client.status(refs[0])
     idle = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
@@ -70,9 +69,15 @@ def _completed(site: Site, ref_id: str) -> float:
                     return time.time()
 
 
-def statuses(site: Site, jobs: int, count: int) -> Iterator[Figure]:
-    """All statuses at once, beside the paged LISTs of Jobs and Pods, decoded, and those of other clients."""
+def looking(site: Site, jobs: int, count: int) -> Iterator[Figure]:
+    """What it takes to know how many jobs stand: time and memory."""
     refs = _fill(site, jobs)
+    yield memory_of_statuses(site, refs)
+    yield from statuses(site, refs, count)
+
+
+def statuses(site: Site, refs: list[str], count: int) -> Iterator[Figure]:
+    """All statuses at once, beside the paged LISTs of Jobs and Pods, decoded, and those of other clients."""
 
     def bare() -> None:
         for collection in (JOBS, PODS):
@@ -108,11 +113,10 @@ def _pod(owner: str) -> Table:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{owner}-0", "labels": labels}, "spec": spec}
 
 
-def memory_of_statuses(site: Site, jobs: int) -> Figure:
+def memory_of_statuses(site: Site, refs: list[str]) -> Figure:
     """What a process of its own takes up at most while it asks for all of them and keeps them, over being idle."""
-    names = [str(s.ref).rpartition("/")[2] for s in site.client.list_jobs(finished=True, limit=jobs)]
     command = [sys.executable, "-c", _MEMORY, site.config, tempfile.mkdtemp()]
-    done = subprocess.run(command, input="\n".join(names), capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input="\n".join(refs), capture_output=True, text=True, check=True)
     count, idle, after, peak = (int(word) for word in done.stdout.split())
     detail = f"{idle} MB idle, {after} MB with {count} statuses kept, {peak} MB at most"
     return Figure("memory of the statuses", peak - idle, "MB", 60, detail)
