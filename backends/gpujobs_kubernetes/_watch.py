@@ -78,9 +78,9 @@ class Watcher:
             self._kept.wanted.update(dict.fromkeys(asked, now))
             if len(self._kept.wanted) > 2 * len(asked) + _SPARE:
                 self._kept.tidy(now - _IDLE_S)
-            for namespace, kind in {(p.namespace, p.kind) for p in asked}:
-                self._begin((namespace, COLLECTIONS[kind]))
-                self._begin((namespace, PODS))
+            for one in {(p.namespace, p.kind): p for p in asked}.values():
+                for key in _keys(one):
+                    self._begin(key)
             if not self._news.wait_for(lambda: not self._changed.isdisjoint(asked), timeout):
                 return False
         if timeout > 0:

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from _kubernetes_peers import PAGE, SELECTOR, listers
@@ -16,6 +17,7 @@ from _kubernetes_submitting import ASLEEP
 from _measure import Figure, pairs, timed
 
 from gpujobs_kubernetes._api import JOBS, PODS, path
+from gpujobs_kubernetes._views import conditions
 from gpujobs_kubernetes._watch import _events
 
 if TYPE_CHECKING:
@@ -64,8 +66,7 @@ def _completed(site: Site, ref_id: str) -> float:
     while True:  # a server that is busy may end a watch early
         with site.api.stream(path(JOBS, site.namespace), query, read_timeout=120) as response:
             for event in _events(response):
-                status = event["object"]["status"] if event["type"] in {"ADDED", "MODIFIED"} else {}
-                if any(c["type"] == "Complete" for c in status.get("conditions") or ()):
+                if event["type"] in {"ADDED", "MODIFIED"} and "Complete" in conditions(event["object"]["status"]):
                     return time.time()
 
 
@@ -102,11 +103,12 @@ def _fill(site: Site, jobs: int) -> list[str]:
     made = site.client.submit_many([ASLEEP] * max(0, jobs - len(there)))
     refs = [str(ref) for ref in (*there, *(job.ref for job in made))]
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda ref: site.api.post(path(PODS, site.namespace), _pod(ref.rpartition("/")[2])), refs))
+        list(pool.map(partial(site.api.post, path(PODS, site.namespace)), map(_pod, refs)))
     return refs
 
 
-def _pod(owner: str) -> Table:
+def _pod(ref: str) -> Table:
+    owner = ref.rpartition("/")[2]
     labels = {**SELECTOR, "gpujobs/id": owner, "batch.kubernetes.io/job-name": owner}
     container = {"name": "main", "image": "none", "command": ["true"]}
     spec = {"schedulingGates": [{"name": "gpujobs/benchmark"}], "containers": [container]}
