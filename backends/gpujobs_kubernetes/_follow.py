@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gpujobs.errors import GpuJobsError
 from gpujobs_kubernetes._api import PODS, hang_up, path
 from gpujobs_kubernetes._loglines import Cursor, Source
-from gpujobs_kubernetes._logs import READ_S, is_gone, question, snapshot, unreadable
+from gpujobs_kubernetes._logs import READ_S, is_gone, is_unsure, question, snapshot, unreadable
 from gpujobs_kubernetes._sources import begun
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _TICK_S = 0.1
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _LAST_PATIENCE_S = 10.0
-"""How long a log may be out of reach after the workload has ended, before the rest of it is given up as a gap."""
+"""How long a log may be out of reach, of a workload that has ended, before the rest of it is given up as a gap."""
 
 
 @dataclass(eq=False, slots=True)
@@ -48,6 +48,8 @@ class _Reader:
     done: bool = False
     streaming: bool = False
     read_at: float = float("-inf")
+    troubled: float | None = None
+    """Since when every try to read it has failed."""
     response: Any = None
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -72,7 +74,7 @@ class Follower:
         self._readers: dict[tuple[str, int], _Reader] = {}
         self._batches: queue.Queue[tuple[_Reader, Sequence[LogLine]]] = queue.Queue(_BATCHES)
         self._stop = threading.Event()
-        self._give_up = float("inf")
+        self._closing = threading.Event()
         self._turned = float("-inf")
 
     def lines(self) -> Iterator[LogLine]:
@@ -95,7 +97,7 @@ class Follower:
 
     def _rest(self) -> Iterator[LogLine]:
         """After the end: pods that came and went unseen, and what every log still holds."""
-        self._give_up = self._clock.monotonic() + _LAST_PATIENCE_S
+        self._closing.set()
         self._take_up(fresh=True)
         while not self._query.stop() and not (all(r.done for r in self._readers.values()) and self._batches.empty()):
             yield from self._next()
@@ -145,8 +147,9 @@ class Follower:
         reader.read_at = self._clock.monotonic()
         try:
             yield from snapshot(self._api, reader.cursor, since=self._query.since, final=over)
+            reader.troubled = None
         except GpuJobsError as e:
-            over = is_gone(e) or self._clock.monotonic() > self._give_up
+            over = self._hopeless(reader, e)
             if over:
                 yield unreadable(reader.cursor, reader.pod, e)
         reader.done = over
@@ -184,10 +187,12 @@ class Follower:
             over = _over(reader)
             stamp = reader.cursor.stamp
             trouble = self._read(reader, follow=not over)
+            if trouble is None or reader.cursor.stamp != stamp:
+                reader.troubled = None
             if trouble is None:
                 if over:
                     break
-            elif is_gone(trouble) or self._clock.monotonic() > self._give_up:
+            elif self._hopeless(reader, trouble):
                 if not self._gone_cleanly(reader, trouble):
                     self._put(reader, [unreadable(reader.cursor, reader.pod, trouble)])
                 break
@@ -196,9 +201,18 @@ class Follower:
         reader.done = True
         reader.streaming = False
 
+    def _hopeless(self, reader: _Reader, trouble: GpuJobsError) -> bool:
+        """Whether the rest of a log will never be had: its pod is gone, or it was out of reach for too long."""
+        now = self._clock.monotonic()
+        reader.troubled = now if reader.troubled is None else reader.troubled
+        if is_gone(trouble) and not is_unsure(trouble):
+            return True
+        lasting = now - reader.troubled > _LAST_PATIENCE_S
+        return lasting and (is_unsure(trouble) or self._closing.is_set())
+
     def _gone_cleanly(self, reader: _Reader, trouble: GpuJobsError) -> bool:
         """A pod that was removed right after its log had ended by itself: nothing is missing."""
-        return is_gone(trouble) and reader.cursor.stamp != b"" and not reader.cursor.cut
+        return is_gone(trouble) and not is_unsure(trouble) and reader.cursor.stamp != b"" and not reader.cursor.cut
 
     def _read(self, reader: _Reader, *, follow: bool) -> GpuJobsError | None:
         """One connection to its end; what went wrong, or None."""

@@ -33,7 +33,7 @@ class Looking(BackendBase):
     """What asks and changes nothing, except that jobs whose turn has come are released on the way."""
 
     def _start_looking(self) -> None:
-        self._memo: dict[Ref, tuple[int, Status]] = {}
+        self._memo: dict[Ref, tuple[Place, int, Status]] = {}
         self._upstreams: dict[Place, set[Place]] = {}
         self._no_pods: dict[str, tuple[float, dict[Place, str]]] = {}
 
@@ -42,30 +42,52 @@ class Looking(BackendBase):
         return self._statuses(refs, seen=set())
 
     def _statuses(self, refs: Sequence[Ref], *, seen: set[Place]) -> list[Status]:
+        fresh = {ref: status for ref in refs if (status := self._remembered(ref)) is not None}
+        if len(fresh) < len(refs):
+            fresh |= self._looked_up([ref for ref in refs if ref not in fresh], seen)
+        return [fresh[ref] for ref in refs]
+
+    def _looked_up(self, refs: Sequence[Ref], seen: set[Place]) -> dict[Ref, Status]:
         now = self._clock.time()
-        places = {ref: place_of(ref) for ref in refs}
-        whole = {place.whole for place in places.values() if place is not None}
+        places = {ref: place for ref in refs if (place := place_of(ref)) is not None}
+        whole = {place.whole for place in places.values()}
         # Before the views: what changes in between is looked at again in the next round.
         serials = {place: self._watcher.serial(place) for place in whole}
         known = self._known(whole, now)
         asked = self._ask(whole - set(known.jobs) - set(known.services), now)
         self._attend(known, now, seen)
         self._attend(asked, now, seen)
-        found = []
-        for ref in refs:
-            place = places[ref]
-            if place is None or (place.whole not in known.jobs and place.whole not in known.services):
-                found.append(_lost(ref) if place is None else _status(ref, place, asked, now))
-            else:
-                found.append(self._remembered(ref, place, known, now, serials[place.whole]))
-        return found
+        statuses = {ref: _lost(ref) for ref in refs if ref not in places}
+        for ref, place in places.items():
+            watched = place.whole in known.jobs or place.whole in known.services
+            statuses[ref] = _status(ref, place, known if watched else asked, now)
+            if watched and _steady(place.whole, known):
+                self._remember(ref, place.whole, serials[place.whole], statuses[ref])
+        return statuses
+
+    def _remembered(self, ref: Ref) -> Status | None:
+        """The status that was made last, as long as no watch has told anything about its workload since."""
+        place, serial, status = self._memo.get(ref, (None, 0, None))
+        return status if place is not None and self._watcher.serial(place) == serial else None
+
+    def _remember(self, ref: Ref, place: Place, serial: int, status: Status) -> None:
+        if len(self._memo) > _MOST_KEPT:
+            self._memo.clear()
+        self._memo[ref] = (place, serial, status)
 
     def wait_change(self, refs: Sequence[Ref], timeout: float, /) -> bool:
         """Block until something about one of them, or about what it waits for, may have changed."""
-        places = {place.whole for ref in refs if (place := place_of(ref)) is not None}
+        places = {place for ref in refs if (place := self._whole(ref)) is not None}
         for place in list(places):
             places |= self._upstreams.get(place, set())
         return self._watcher.wait(places, timeout)
+
+    def _whole(self, ref: Ref) -> Place | None:
+        remembered = self._memo.get(ref)
+        if remembered is not None:
+            return remembered[0]
+        place = place_of(ref)
+        return place.whole if place is not None else None
 
     def jobs(self, query: JobQuery, /) -> list[Status]:
         """The workloads of gpujobs in the target's namespace, newest first."""
@@ -134,20 +156,6 @@ class Looking(BackendBase):
         self._watcher.learn(found, before)
         return found
 
-    def _remembered(self, ref: Ref, place: Place, known: Found, now: float, serial: int) -> Status:
-        """The status by what the watches know, made anew only where that has changed."""
-        memo = self._memo.get(ref)
-        if memo is not None and memo[0] == serial:
-            return memo[1]
-        status = _status(ref, place, known, now)
-        # What is being deleted, or has no pods, also changes with time alone.
-        pods = known.pods_of(place.whole)
-        if pods and not any(p.deleting for p in pods):
-            if len(self._memo) > _MOST_KEPT:
-                self._memo.clear()
-            self._memo[ref] = (serial, status)
-        return status
-
     def _attend(self, found: Found, now: float, seen: set[Place]) -> None:
         """Release what waited for others that have ended; end what has waited too long."""
         waiting: dict[Place, list[tuple[str, Ref]]] = {}
@@ -205,6 +213,14 @@ def _status(ref: Ref, place: Place, found: Found, now: float) -> Status:
     if place.index is not None:
         return element_status(ref, place.index, view, pods, now=now)
     return job_status(ref, view, pods, now=now, refusal=found.refusals.get(place, ""))
+
+
+def _steady(place: Place, found: Found) -> bool:
+    """Whether its status changes with news only: not with time alone, as where it has no pods or ends."""
+    view = found.jobs.get(place)
+    pods = found.pods_of(place)
+    timed = view is not None and (view.suspended or view.start_timeout is not None)
+    return bool(pods) and not timed and not any(p.deleting for p in pods)
 
 
 def _lost(ref: Ref) -> Status:

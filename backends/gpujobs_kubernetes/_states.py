@@ -39,6 +39,7 @@ def job_status(ref: Ref, view: JobView, pods: Sequence[PodView], *, now: float, 
     state, cause = _whole(view, all_copies, refusal)
     culprit = _culprit(all_copies, state)
     ended = parse_time(view.completed or (view.failed.since if view.failed else None)) if state.final else None
+    states = [c.state for c in all_copies]
     shown = [c.pod for c in all_copies if c.pod is not None]
     started = _started(view, pods, final=state.final)
     failed = State.FAILED if state is not State.CANCELLED else State.CANCELLED
@@ -53,9 +54,9 @@ def job_status(ref: Ref, view: JobView, pods: Sequence[PodView], *, now: float, 
         replicas=Replicas(
             wanted=view.copies,
             ready=sum(c.pod.ready for c in all_copies if c.pod and c.state is State.RUNNING),
-            running=sum(c.state is State.RUNNING for c in all_copies),
-            succeeded=sum(c.state is State.SUCCEEDED for c in all_copies),
-            failed=sum(c.state is failed for c in all_copies),
+            running=states.count(State.RUNNING),
+            succeeded=states.count(State.SUCCEEDED),
+            failed=states.count(failed),
         ),
         nodes=tuple(sorted({p.node for p in shown if p.node})),
         submitted_at=parse_time(view.created),

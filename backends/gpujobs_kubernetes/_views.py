@@ -41,6 +41,13 @@ class Condition:
     since: str | None
 
 
+def _condition(told: Mapping[str, Any] | None, value: str = "True") -> Condition | None:
+    """A condition of an object, if it is ``True`` (or another value)."""
+    if told is None or told.get("status") != value:
+        return None
+    return Condition(told.get("reason") or "", told.get("message") or "", told.get("lastTransitionTime"))
+
+
 def conditions(status: Mapping[str, Any], value: str = "True") -> dict[str, Condition]:
     """The conditions of an object that are ``True`` (or another value), by type."""
     return {
@@ -105,6 +112,7 @@ def pod_view(pod: Mapping[str, Any]) -> PodView:
     """A pod's view from its object."""
     meta, spec, status = pod["metadata"], pod.get("spec") or _NOTHING, pod.get("status") or _NOTHING
     notes, marks = meta.get("annotations") or _NOTHING, meta.get("labels") or _NOTHING
+    told: dict[str, Mapping[str, Any]] = {c["type"]: c for c in status.get("conditions") or ()}
     main = _main(status)
     state = main.get("state") or _NOTHING
     waiting, running, ended = (state.get(k) or _NOTHING for k in ("waiting", "running", "terminated"))
@@ -123,12 +131,12 @@ def pod_view(pod: Mapping[str, Any]) -> PodView:
         grace=meta.get("deletionGracePeriodSeconds") or 0,
         reason=status.get("reason") or "",
         message=status.get("message") or "",
-        unscheduled=conditions(status, "False").get("PodScheduled"),
-        disrupted=conditions(status).get("DisruptionTarget"),
+        unscheduled=_condition(told.get("PodScheduled"), "False"),
+        disrupted=_condition(told.get("DisruptionTarget")),
         index=int(notes.get(_names.INDEX) or 0),
         attempt=int(notes.get(_names.FAILURES) or 0) + int(notes.get(_names.IGNORED) or 0),
         template=marks.get("pod-template-hash", ""),
-        ready="Ready" in conditions(status),
+        ready=told.get("Ready", _NOTHING).get("status") == "True",
         address=status.get("podIP") or "",
         host_address=status.get("hostIP") or "",
         running_since=running.get("startedAt"),
@@ -222,8 +230,11 @@ def _number(text: str | None) -> int | None:
 
 def user_labels(meta: Mapping[str, Any]) -> dict[str, str]:
     """The labels as the user wrote them."""
+    text = (meta.get("annotations") or _NOTHING).get(_names.LABELS)
+    if not text:
+        return {}
     try:
-        found = json.loads((meta.get("annotations") or _NOTHING).get(_names.LABELS) or "{}")
+        found = json.loads(text)
     except ValueError:
         return {}
     return {str(k): str(v) for k, v in found.items()} if found.__class__ is dict else {}

@@ -78,8 +78,9 @@ class Watcher:
             self._kept.wanted.update(dict.fromkeys(asked, now))
             if len(self._kept.wanted) > 2 * len(asked) + _SPARE:
                 self._kept.tidy(now - _IDLE_S)
-            for key in {k for p in asked for k in _keys(p)}:
-                self._begin(key)
+            for one in {(p.namespace, p.kind): p for p in asked}.values():
+                for key in _keys(one):
+                    self._begin(key)
             if not self._news.wait_for(lambda: not self._changed.isdisjoint(asked), timeout):
                 return False
         if timeout > 0:
@@ -106,7 +107,7 @@ class Watcher:
 
     def serial(self, place: Place) -> int:
         """A number that grows with every change of a place."""
-        return self._kept.serial(place)
+        return self._kept.serial(place) if self._pid == os.getpid() else 0
 
     def began(self) -> dict[Place, int]:
         """Take this before asking directly, and give it to ``learn`` with the answer."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _kubernetes_logs import following, line_delay
-from _kubernetes_looking import end_to_wait, memory_of_statuses, statuses
+from _kubernetes_logs import logs
+from _kubernetes_looking import end_to_wait, looking
 from _kubernetes_submitting import submit_many, submit_one
 
 from gpujobs import Client, Config
@@ -78,9 +78,9 @@ def main() -> None:
         measured: dict[str, Callable[[], Iterable[Figure]]] = {
             "submit": lambda: submit_one(site, asked.pairs),
             "many": lambda: submit_many(site, 1000),
-            "end": lambda: end_to_wait(site, 20),
-            "logs": lambda: (*following(site, 10), line_delay(site, 100)),
-            "statuses": lambda: (*statuses(site, asked.jobs, 10), memory_of_statuses(site, asked.jobs)),
+            "end": lambda: end_to_wait(site, 12),
+            "logs": lambda: logs(site, 6),
+            "statuses": lambda: looking(site, asked.jobs, 5),
         }
         for part in PARTS:
             if part in asked.only:

@@ -26,6 +26,12 @@ _WRITE = f"print('\\n'.join('%099d' % i for i in range({LINES})), flush=True); i
 _TICK = "import time\nfor _ in range({}): print(time.time(), flush=True); time.sleep(0.1)"
 
 
+def logs(site: Site, count: int) -> Iterator[Figure]:
+    """How soon a line is there, and how fast many."""
+    yield line_delay(site, 100)
+    yield from following(site, count)
+
+
 def following(site: Site, count: int) -> Iterator[Figure]:
     """A long log from its beginning to the last line written, in turns with kubectl."""
     job = site.client.submit(GpuJob(command=["python3", "-c", _WRITE], grace=1))

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from _kubernetes_peers import PAGE, SELECTOR, listers
@@ -16,6 +17,7 @@ from _kubernetes_submitting import ASLEEP
 from _measure import Figure, pairs, timed
 
 from gpujobs_kubernetes._api import JOBS, PODS, path
+from gpujobs_kubernetes._views import conditions
 from gpujobs_kubernetes._watch import _events
 
 if TYPE_CHECKING:
@@ -34,8 +36,7 @@ config, state = sys.argv[1:]
 def status(name):
     return next(int(l.split()[1]) // 1000 for l in Path("/proc/self/status").read_text().splitlines() if name in l)
 with Client(Config.parse(config), state_dir=Path(state)) as client:
-    first = client.list_jobs(finished=True, limit=1)[0].ref
-    refs = [f"{str(first).rpartition('/')[0]}/{line.strip()}" for line in sys.stdin]
+    refs = sys.stdin.read().split()
     client.status(refs[0])
     idle = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
@@ -62,16 +63,22 @@ def end_to_wait(site: Site, count: int) -> Iterator[Figure]:
 def _completed(site: Site, ref_id: str) -> float:
     """When the watch of a Job shows that it has completed."""
     query = {"watch": "true", "fieldSelector": f"metadata.name={ref_id.rpartition('/')[2]}"}
-    with site.api.stream(path(JOBS, site.namespace), query, read_timeout=120) as response:
-        for event in _events(response):
-            if any(c["type"] == "Complete" for c in event["object"]["status"].get("conditions") or ()):
-                break
-    return time.time()
+    while True:  # a server that is busy may end a watch early
+        with site.api.stream(path(JOBS, site.namespace), query, read_timeout=120) as response:
+            for event in _events(response):
+                if event["type"] in {"ADDED", "MODIFIED"} and "Complete" in conditions(event["object"]["status"]):
+                    return time.time()
 
 
-def statuses(site: Site, jobs: int, count: int) -> Iterator[Figure]:
-    """All statuses at once, beside the paged LISTs of Jobs and Pods, decoded, and those of other clients."""
+def looking(site: Site, jobs: int, count: int) -> Iterator[Figure]:
+    """What it takes to know how many jobs stand: time and memory."""
     refs = _fill(site, jobs)
+    yield memory_of_statuses(site, refs)
+    yield from statuses(site, refs, count)
+
+
+def statuses(site: Site, refs: list[str], count: int) -> Iterator[Figure]:
+    """All statuses at once, beside the paged LISTs of Jobs and Pods, decoded, and those of other clients."""
 
     def bare() -> None:
         for collection in (JOBS, PODS):
@@ -96,22 +103,22 @@ def _fill(site: Site, jobs: int) -> list[str]:
     made = site.client.submit_many([ASLEEP] * max(0, jobs - len(there)))
     refs = [str(ref) for ref in (*there, *(job.ref for job in made))]
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda ref: site.api.post(path(PODS, site.namespace), _pod(ref.rpartition("/")[2])), refs))
+        list(pool.map(partial(site.api.post, path(PODS, site.namespace)), map(_pod, refs)))
     return refs
 
 
-def _pod(owner: str) -> Table:
+def _pod(ref: str) -> Table:
+    owner = ref.rpartition("/")[2]
     labels = {**SELECTOR, "gpujobs/id": owner, "batch.kubernetes.io/job-name": owner}
     container = {"name": "main", "image": "none", "command": ["true"]}
     spec = {"schedulingGates": [{"name": "gpujobs/benchmark"}], "containers": [container]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{owner}-0", "labels": labels}, "spec": spec}
 
 
-def memory_of_statuses(site: Site, jobs: int) -> Figure:
+def memory_of_statuses(site: Site, refs: list[str]) -> Figure:
     """What a process of its own takes up at most while it asks for all of them and keeps them, over being idle."""
-    names = [str(s.ref).rpartition("/")[2] for s in site.client.list_jobs(finished=True, limit=jobs)]
     command = [sys.executable, "-c", _MEMORY, site.config, tempfile.mkdtemp()]
-    done = subprocess.run(command, input="\n".join(names), capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input="\n".join(refs), capture_output=True, text=True, check=True)
     count, idle, after, peak = (int(word) for word in done.stdout.split())
     detail = f"{idle} MB idle, {after} MB with {count} statuses kept, {peak} MB at most"
     return Figure("memory of the statuses", peak - idle, "MB", 60, detail)

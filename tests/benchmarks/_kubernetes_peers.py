@@ -76,7 +76,7 @@ def _lightkube(site: Site) -> Any:
         lightkube = importlib.import_module("lightkube")
     except ImportError:
         return None
-    config = lightkube.KubeConfig.from_file(site.kubeconfig).get(default_namespace=site.namespace)
+    config = lightkube.KubeConfig.from_file(site.kubeconfig).get()
     return lightkube.Client(config=config, namespace=site.namespace)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.kubernetes
 ASLEEP = GpuJob(command=["true"], extra={"kubernetes": {"spec": {"suspend": True}}})
-MANY = 100
+MANY, LOGS = 100, 20
 WINDOW_S = 15
 TALK = GpuJob(command=["sh", "-c", "trap exit TERM; while :; do echo line; sleep 1; done"], grace=1)
 
@@ -56,11 +56,11 @@ def test_one_look_at_many_jobs_is_one_list_of_each_kind(client: Client, bed: Bed
     assert served(bed) - sent == {"LIST jobs": 1, "LIST pods": 1}
 
 
-def test_many_jobs_waited_for_and_fifty_logs_followed_cost_nothing(client: Client, bed: Bed) -> None:
+def test_many_jobs_waited_for_and_many_logs_followed_cost_nothing(client: Client, bed: Bed) -> None:
     """One watch per kind, whatever the number of jobs, and less than one request a second in all."""
     start = quiet(bed)
     jobs = client.submit_many([ASLEEP] * MANY)
-    talking = client.submit(TALK.replace(array=50))
+    talking = client.submit(TALK.replace(array=LOGS))
     lines: Counter[int] = Counter()
 
     def follow(index: int) -> None:
@@ -69,34 +69,36 @@ def test_many_jobs_waited_for_and_fifty_logs_followed_cost_nothing(client: Clien
 
     with ExitStack() as stack:
         beside(stack, lambda: client.wait([*jobs, talking]))
-        for index in range(50):
+        for index in range(LOGS):
             beside(stack, partial(follow, index))
         stack.callback(client.cancel, [*jobs, talking])
-        bed.until(lambda: len(lines) == 50, 240)
+        bed.until(lambda: len(lines) == LOGS, 200)
 
         before, heard = served(bed), lines.copy()
         time.sleep(WINDOW_S)
         after = served(bed)
         assert sum((after - before).values()) <= WINDOW_S, after - before
         opened = after - start
-        assert (opened["WATCH jobs"], opened["WATCH pods"], opened["CONNECT pods/log"]) == (1, 1, 50)
-        assert all(lines[index] > heard[index] for index in range(50))
+        assert (opened["WATCH jobs"], opened["WATCH pods"]) == (1, 1)
+        assert LOGS <= opened["CONNECT pods/log"] < 2 * LOGS  # a kubelet may end one early
+        assert all(lines[index] > heard[index] for index in range(LOGS))
 
 
+@pytest.mark.long
 def test_a_hundred_pods_are_followed_in_bounds(client: Client, bed: Bed) -> None:
     """Every line of each; a reader who is slow makes the logs wait, not the memory grow."""
-    script = "seq 20000; sleep 1"
+    script = "seq 10000; sleep 1"
     job = client.submit(GpuJob(command=["sh", "-c", script], array=100, grace=1))
     before, threads = memory(), threading.active_count()
-    lines, last, most = Counter[int](), dict[int, str](), 0
+    lines, gaps, most = Counter[int](), list[str](), 0
     for number, line in enumerate(job.logs(follow=True)):
         lines[line.replica] += 1
-        last[line.replica] = line.text
+        gaps += [line.text] * line.gap
         if number % 10_000 == 0:
-            time.sleep(0.05)
+            time.sleep(0.1)
             most = max(most, memory())
             assert threading.active_count() <= threads + 100 + 3
 
-    assert lines == dict.fromkeys(range(100), 20000)
-    assert set(last.values()) == {"20000"}
+    assert gaps == []
+    assert lines == dict.fromkeys(range(100), 10000)
     assert most - before < 120
