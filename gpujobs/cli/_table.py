@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from gpujobs.cli import _layout as layout
 from gpujobs.cli import _output as output
 from gpujobs.cli._text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-_BOLD, _RED, _GREEN, _YELLOW, _CYAN = "1", "31", "32", "33", "36"
+    from rich.table import Table
+
 _STYLES = {
-    "SUCCEEDED": _GREEN,
-    "RUNNING": _CYAN,
-    "FAILED": _RED,
-    "LOST": _RED,
-    "CANCELLED": _YELLOW,
-    "PENDING": _YELLOW,
-    "ok": _GREEN,
-    "failed": _RED,
+    "SUCCEEDED": "green",
+    "RUNNING": "cyan",
+    "FAILED": "red",
+    "LOST": "red",
+    "CANCELLED": "yellow",
+    "PENDING": "yellow",
+    "ok": "green",
+    "failed": "red",
 }
 _EMPTY = "-"
+_SHORT = 12
 
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[str]], *, one_line_each: bool = False) -> None:
@@ -41,25 +41,29 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[str]], *, one_line_each
         for row in rows:
             output.line("\t".join(visible(cell) or _EMPTY for cell in row))
         return
-    for line in drawn(columns, rows, one_line_each=one_line_each):
-        output.line(line)
+    from rich.console import Console  # noqa: PLC0415  # only a terminal needs it
+
+    Console(highlight=False, markup=False, emoji=False, no_color=no_color()).print(
+        draw(columns, rows, one_line_each=one_line_each)
+    )
 
 
-def drawn(columns: Sequence[str], rows: Sequence[Sequence[str]], *, one_line_each: bool = False) -> Iterator[str]:
-    """The lines of a table for the terminal, with colours, without the columns that no row fills."""
+def draw(columns: Sequence[str], rows: Sequence[Sequence[str]], *, one_line_each: bool = False) -> Table:
+    """The table as rich draws it: without the columns that no row fills, the first and the short ones kept whole."""
+    from rich.table import Table  # noqa: PLC0415  # only a terminal needs it
+    from rich.text import Text  # noqa: PLC0415
+
     filled = [i for i in range(len(columns)) if i == 0 or not rows or any(row[i] for row in rows)]
-    head = [columns[i] for i in filled]
-    shown = [[visible(row[i]) or _EMPTY for i in filled] for row in rows]
-    widths = layout.columns_of(head, shown, shutil.get_terminal_size().columns, cut=one_line_each)
-    yield _styled(layout.joined([name.ljust(room) for name, room in zip(head, widths, strict=True)]), _BOLD)
-    for cells in shown:
-        for pieces in layout.lines_of(cells, widths, cut=one_line_each):
-            yield layout.joined([_styled(piece, _STYLES.get(piece.rstrip(), "")) for piece in pieces])
-
-
-def _styled(text: str, style: str) -> str:
-    bare = text.rstrip()
-    return f"\x1b[{style}m{bare}\x1b[0m{text[len(bare) :]}" if style and bare and not no_color() else text
+    table = Table(box=None, pad_edge=False, header_style="" if no_color() else "bold")
+    for i in filled:
+        short = all(len(row[i]) <= _SHORT for row in rows)
+        table.add_column(columns[i], overflow="fold", no_wrap=i == 0 or short, min_width=len(columns[i]))
+    for row in rows:
+        cells = [Text(visible(row[i]) or _EMPTY, style=_STYLES.get(row[i], "")) for i in filled]
+        if one_line_each:
+            cells[-1].no_wrap, cells[-1].overflow = True, "ellipsis"
+        table.add_row(*cells)
+    return table
 
 
 def no_color() -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -95,18 +94,14 @@ def _redraw(look: Callable[[], list[Status]], pause: float) -> None:
     """One table that stays in its place."""
     from rich.console import Console  # noqa: PLC0415  # only a terminal needs it
     from rich.live import Live  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
 
     from gpujobs.cli._rows import COLUMNS, rows  # noqa: PLC0415
-    from gpujobs.cli._table import drawn, no_color  # noqa: PLC0415
+    from gpujobs.cli._table import draw, no_color  # noqa: PLC0415
 
     console = Console(highlight=False, markup=False, emoji=False, no_color=no_color())
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            lines = drawn(COLUMNS, rows(look(), person=True), one_line_each=True)
-            # One more than there is room for: so it shows that there are more.
-            shown = "\n".join(islice(lines, console.height + 1))
-            live.update(Text.from_ansi(shown, no_wrap=True, overflow="crop"), refresh=True)
+            live.update(draw(COLUMNS, rows(look(), person=True), one_line_each=True), refresh=True)
             time.sleep(pause)
 
 
