@@ -39,8 +39,8 @@ def service(args: argparse.Namespace) -> GpuService:
     )
 
 
-def main() -> int:
-    """Submit it, wait until it answers, and say where."""
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", default="kubernetes")
     parser.add_argument("--model", default="Qwen3-8B-NVFP4", help="its directory below --models or in the claim")
@@ -51,8 +51,12 @@ def main() -> int:
     parser.add_argument("--memory-share", type=float, default=0.4, help="of the GPU's memory, for each copy")
     parser.add_argument("--node-port", type=int, default=30080)
     parser.add_argument("--render", action="store_true", help="print what would be sent")
-    args = parser.parse_args()
+    return parser.parse_args(words)
 
+
+def main() -> int:
+    """Submit it, wait until it answers, and say where."""
+    args = arguments()
     workload = service(args)
     with Client() as client:
         if args.render:

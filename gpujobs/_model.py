@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_RESERVED = "GPUJOBS_"
 
 
 class Model(BaseModel):
@@ -24,8 +25,8 @@ class Model(BaseModel):
         frozen=True, extra="forbid", validate_default=False, hide_input_in_errors=False, ser_json_bytes="base64"
     )
 
-    _shorthand: ClassVar[tuple[str, ...]] = ()
-    """The JSON types of a short form that stands for the whole model, as in ``gpus: 1``."""
+    _shorthand: ClassVar[tuple[dict[str, Any], ...]] = ()
+    """The schemas of short forms that stand for the whole model, as in ``gpus: 1``."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -34,7 +35,7 @@ class Model(BaseModel):
             schema = handler.resolve_ref_schema(ref)
             table = dict(schema)
             schema.clear()
-            schema["anyOf"] = [*({"type": kind} for kind in cls._shorthand), table]
+            schema["anyOf"] = [*map(dict, cls._shorthand), table]
         return ref
 
     def replace(self, **changes: Any) -> Self:
@@ -45,6 +46,11 @@ class Model(BaseModel):
         """
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self).model_validate({**given, **changes})
+
+
+def like(pattern: str) -> dict[str, Any]:
+    """The schema of texts of this form."""
+    return {"type": "string", "pattern": pattern}
 
 
 def _no_nul(text: str) -> str:
@@ -62,8 +68,8 @@ def _env_name(name: str) -> str:
         raise ValueError(
             f"{name!r} is not a name for an environment variable: letters, digits and '_', not starting with a digit"
         )
-    if name.startswith("GPUJOBS_"):
-        raise ValueError(f"{name!r} is reserved: gpujobs sets the GPUJOBS_ variables itself")
+    if name.startswith(_RESERVED):
+        raise ValueError(f"{name!r} is reserved: gpujobs sets the {_RESERVED} variables itself")
     return name
 
 
@@ -94,20 +100,21 @@ Words = Annotated[
 ]
 """Several texts; a lone text counts as one."""
 
-EnvName = Annotated[str, AfterValidator(_env_name)]
+ENV_NAME_SCHEMA = like(f"^(?!{_RESERVED}){_ENV_NAME.pattern}$")
+EnvName = Annotated[str, AfterValidator(_env_name), WithJsonSchema(ENV_NAME_SCHEMA)]
 """The name of an environment variable."""
 
 # No system counts further, and a record must be able to hold it.
-_MOST = 2**31 - 1
+MOST = 2**31 - 1
 
 # The bound stands before the validator, else the JSON Schema does not say it.
-Count = Annotated[int, Field(ge=1, le=_MOST), BeforeValidator(_whole)]
+Count = Annotated[int, Field(ge=1, le=MOST), BeforeValidator(_whole)]
 """A whole number from 1."""
 
-NonNegative = Annotated[int, Field(ge=0, le=_MOST), BeforeValidator(_whole)]
+NonNegative = Annotated[int, Field(ge=0, le=MOST), BeforeValidator(_whole)]
 """A whole number from 0."""
 
-Integer = Annotated[int, Field(ge=-_MOST, le=_MOST)]
+Integer = Annotated[int, Field(ge=-MOST, le=MOST)]
 """A whole number, negative ones too."""
 
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_finite)]

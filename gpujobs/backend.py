@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from gpujobs._retry import retrying
 from gpujobs.errors import GpuJobsError
 from gpujobs.refs import Ref
 from gpujobs.supports import (
@@ -32,6 +33,7 @@ from gpujobs.supports import (
     SupportsImport,
     SupportsLogin,
     SupportsPreflight,
+    SupportsRbac,
     SupportsReplicas,
     SupportsScale,
     SupportsWatch,
@@ -66,11 +68,13 @@ __all__ = [
     "SupportsImport",
     "SupportsLogin",
     "SupportsPreflight",
+    "SupportsRbac",
     "SupportsReplicas",
     "SupportsScale",
     "SupportsWatch",
     "SystemClock",
     "Target",
+    "retrying",
     "split_exit",
 ]
 
@@ -171,6 +175,15 @@ class JobQuery:
     limit: int | None = None
     """The newest so many."""
 
+    def matches(self, status: Status) -> bool:
+        """Whether a workload is one of those; ``limit`` is left to who counts."""
+        return (
+            (self.finished or not status.final)
+            and self.name in {None, status.name}
+            and (not self.states or status.state in self.states)
+            and self.labels.items() <= status.labels.items()
+        )
+
 
 def _never() -> bool:
     return False
@@ -232,7 +245,8 @@ class Backend(Protocol):
     def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
         """The status of each, in order, in O(1) questions to the system.
 
-        Unknown to the system and without a record: LOST. Never raises for a single ref.
+        Unknown to the system and without a record: LOST, without ``submitted_at``, by which the core tells it from a
+        workload that was lost. Never raises for a single ref.
 
         Raises:
             UnavailableError: The system cannot be asked; the core turns it into UNKNOWN.

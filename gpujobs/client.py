@@ -10,7 +10,15 @@ from gpujobs._running import RunningVerbs
 from gpujobs._session import Session, to_ref
 from gpujobs._submitting import SubmitVerbs
 from gpujobs._waiting import follow_logs, raise_first, wait
-from gpujobs.backend import JobQuery, LogQuery, SupportsCapacity, SupportsCheck, SupportsDelete, SupportsLogin
+from gpujobs.backend import (
+    JobQuery,
+    LogQuery,
+    SupportsCapacity,
+    SupportsCheck,
+    SupportsDelete,
+    SupportsLogin,
+    SupportsRbac,
+)
 from gpujobs.errors import GpuJobsError, SpecError, UnsupportedError
 from gpujobs.job import Job, Service, bind
 from gpujobs.refs import Ref
@@ -229,6 +237,20 @@ class Client(SubmitVerbs, RunningVerbs):
         if not isinstance(backend, SupportsLogin):
             raise UnsupportedError(f"The {backend.name} backend needs no login.")
         backend.login()
+
+    def rbac(self, target: str | None = None, *, account: str = "gpujobs", cluster: bool = False) -> str:
+        """The least rights that a target needs, as the YAML that an administrator applies.
+
+        Raises:
+            UnsupportedError: The backend knows no roles.
+        """
+        backend = self._session.backend(self._session.name(target))
+        if not isinstance(backend, SupportsRbac):
+            raise UnsupportedError(
+                f"The {backend.name} backend knows no roles: who may use it is decided by the system's own accounts.",
+                next_step="Only targets with role-based access control, as of the kubernetes backend, have any.",
+            )
+        return backend.rbac(account=account, cluster=cluster)
 
     # -- ending
 

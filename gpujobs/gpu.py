@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import WithJsonSchema, model_validator
 
-from gpujobs._model import Count, Model, Text
+from gpujobs._model import MOST, Count, Model, Text, like
 from gpujobs.units import Memory
 
 __all__ = ["Gpu", "Sharing"]
@@ -16,6 +16,7 @@ Sharing = Literal["exclusive", "time-slice", "mig", "mps", "shard"]
 
 _MIG = re.compile(r"\d+g\.\d+gb(?:\+me(?:\.all)?|\.me|-me)?", re.ASCII)
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_TEXT = rf"^\s*(?!0+\s*$)({_TYPE.pattern}|{_MIG.pattern})(:(?!0+\s*$)\d+)?\s*$"
 _FORMS = "a count (1), a type ('h100'), 'TYPE:COUNT' ('h100:2'), a MIG profile ('1g.10gb' or '1g.10gb:2') or a Gpu"
 
 
@@ -31,13 +32,14 @@ class Gpu(Model):
         profile: The MIG profile, ``1g.10gb``; implies ``sharing="mig"``.
     """
 
-    _shorthand = ("integer", "string")
+    # None at all is 0 in the field of a workload.
+    _shorthand = ({"type": "integer", "minimum": 0, "maximum": MOST}, like(_TEXT))
 
     count: Count = 1
-    type: Text | None = None
+    type: Annotated[Text, WithJsonSchema(like(f"^{_TYPE.pattern}$"))] | None = None
     memory: Memory | None = None
     sharing: Sharing | None = None
-    profile: Text | None = None
+    profile: Annotated[Text, WithJsonSchema(like(f"^{_MIG.pattern}$"))] | None = None
 
     # The first field goes by position, which pydantic alone does not offer; None means not given.
     def __init__(

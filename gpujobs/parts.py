@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from gpujobs._model import Count, EnvName, Model, NonNegative, Text, Words
+from gpujobs._model import ENV_NAME_SCHEMA, Count, EnvName, Model, NonNegative, Text, Words, like
 from gpujobs.errors import SpecError
 from gpujobs.refs import Ref
 from gpujobs.units import Duration, Memory
@@ -30,7 +30,7 @@ class Secret(Model):
         file: A file on the submitting machine that holds the value; one final newline is dropped.
     """
 
-    _shorthand = ("string",)
+    _shorthand = (ENV_NAME_SCHEMA,)
 
     name: EnvName
     env: Text | None = None
@@ -116,7 +116,7 @@ class Volume(Model):
         sub_path: A directory inside the source.
     """
 
-    _shorthand = ("string",)
+    _shorthand = (like(":/"),)
 
     path: Text
     host: Text | None = None
@@ -184,7 +184,7 @@ class Port(Model):
         node_port: A fixed port on every node (Kubernetes NodePort, 30000 to 32767 by default).
     """
 
-    _shorthand = ("integer", "string")
+    _shorthand = ({"type": "integer", "minimum": 1, "maximum": 65535}, like(r"^0*[1-9]\d{0,4}$"))
 
     port: int = _PORT
     target_port: int | None = Field(default=None, ge=1, le=65535)
@@ -215,7 +215,7 @@ class Probe(Model):
         exec: A command run inside the copy; exit 0 is well.
     """
 
-    _shorthand = ("string",)
+    _shorthand = (like("^/"),)
 
     path: Text | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
@@ -247,7 +247,7 @@ class Probe(Model):
 class After(Model):
     """An upstream job: ``ok`` waits for its success, ``any`` for its end."""
 
-    _shorthand = ("string",)
+    _shorthand = (like("^((ok|any):)?[a-z][a-z0-9_-]*://[A-Za-z0-9]"),)
 
     ref: Text
     when: Literal["ok", "any"] = "ok"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 import os
 from datetime import timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from gpujobs._content import FileContent
 from gpujobs._model import Amount, Count, EnvName, Integer, Model, NonNegative, Text, Words
 from gpujobs.errors import SpecError
 from gpujobs.gpu import Gpu
@@ -21,6 +20,9 @@ from gpujobs.units import Duration, Memory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
     from typing_extensions import Unpack
 
     from gpujobs._fields import JobFields, ServiceFields
@@ -32,36 +34,6 @@ _W = TypeVar("_W", bound="Workload")
 _log = logging.getLogger(__name__)
 
 
-def _content(value: Any) -> Any:
-    """The content of a file: text, bytes, a Path that is read now, or ``{"base64": "..."}``."""
-    if isinstance(value, Path):
-        return value.expanduser().read_bytes()
-    if isinstance(value, str):
-        return value.encode()
-    if value.__class__ is dict and set(value) == {"base64"}:
-        try:
-            return base64.b64decode(str(value["base64"]), validate=True)
-        except binascii.Error as e:
-            raise ValueError(f"not base64: {e}") from e
-    return value
-
-
-def _dump_content(value: bytes) -> str | dict[str, str]:
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}
-    return {"base64": base64.b64encode(value).decode()} if "\0" in text or "\r" in text else text
-
-
-FileContent = Annotated[
-    bytes,
-    BeforeValidator(_content),
-    PlainSerializer(_dump_content, when_used="json"),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object", "properties": {"base64": {"type": "string"}}}]}),
-]
-
-
 def _several(value: Any) -> Any:
     """One thing where several are meant counts as one."""
     return value if value.__class__ in {list, tuple, set, frozenset} else (value,)
@@ -71,7 +43,16 @@ def _no_gpu(value: Any) -> Any:
     return None if value.__class__ is int and value == 0 else value
 
 
-_LIST = BeforeValidator(_several)
+class _OneOrSeveral(BeforeValidator):
+    """One thing where several are meant, in the schema too."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        several = handler(core)
+        return {"anyOf": [several["items"], several]}
+
+
+_LIST = _OneOrSeveral(_several)
 _NO_GPU = BeforeValidator(_no_gpu)
 Gpus = Annotated[Gpu | None, _NO_GPU]
 _GRACE = timedelta(seconds=30)
@@ -89,7 +70,7 @@ class Workload(Model):
     script: Text | None = None
     setup: Words = ()
     workdir: Text | None = None
-    env: dict[EnvName, Text] = Field(default_factory=dict)
+    env: dict[EnvName, Text] = Field(default_factory=dict, json_schema_extra={"additionalProperties": False})
     inherit_env: Words = ()
     secrets: Annotated[tuple[Secret, ...], _LIST] = ()
     files: dict[Text, FileContent] = Field(default_factory=dict)

@@ -29,6 +29,7 @@ __all__ = [
     "SupportsImport",
     "SupportsLogin",
     "SupportsPreflight",
+    "SupportsRbac",
     "SupportsReplicas",
     "SupportsScale",
     "SupportsWatch",
@@ -76,10 +77,10 @@ class SupportsReplicas(Protocol):
 
 @runtime_checkable
 class SupportsExec(Protocol):
-    """Can run a command inside a running workload."""
+    """Can run a command inside a running workload: where it runs, on its GPUs."""
 
     def exec(self, ref: Ref, argv: Sequence[str], /, *, replica: int = 0, stdin: bytes | None = None) -> ExecResult:
-        """Run it and give what it wrote."""
+        """Run it and give what it wrote. Its variables are the workload's only where the system keeps those."""
         ...
 
     def exec_interactive(self, ref: Ref, argv: Sequence[str], /, *, replica: int = 0) -> int:
@@ -162,6 +163,18 @@ class SupportsLogin(Protocol):
 
     def login(self) -> None:
         """Open it on this process's own terminal."""
+        ...
+
+
+@runtime_checkable
+class SupportsRbac(Protocol):
+    """Is used under an account whose rights an administrator grants by role-based access control."""
+
+    def rbac(self, *, account: str = "gpujobs", cluster: bool = False) -> str:
+        """The least rights that everything needs, as the exact YAML to apply; asks nobody.
+
+        With ``cluster`` also those optional ones that reach beyond the target's own part of the system.
+        """
         ...
 
 

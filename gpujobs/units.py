@@ -141,7 +141,13 @@ Memory = Annotated[
     BeforeValidator(parse_memory),
     PlainSerializer(format_memory, return_type=str, when_used="json"),
     WithJsonSchema(
-        {"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "string"}], "description": _MEMORY_FORMS}
+        {
+            "anyOf": [
+                {"type": "integer", "exclusiveMinimum": 0, "maximum": _MAX_BYTES},
+                {"type": "string", "pattern": rf"^\s*\d+(\.\d+)?\s*({'|'.join(_UNITS)})?\s*$"},
+            ],
+            "description": _MEMORY_FORMS,
+        }
     ),
 ]
 """Bytes."""
@@ -151,7 +157,13 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
     WithJsonSchema(
-        {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}], "description": _TIME_FORMS}
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": _MAX_SECONDS},
+                {"type": "string", "pattern": rf"^\s*({_CLOCK.pattern}|(?=\d){_PARTS.pattern})\s*$"},
+            ],
+            "description": _TIME_FORMS,
+        }
     ),
 ]
 """A time span."""

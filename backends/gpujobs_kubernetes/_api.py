@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from gpujobs._retry import retrying
+from gpujobs.backend import retrying
 from gpujobs.errors import GpuJobsError
 from gpujobs_kubernetes._connect import Connection, connect
 from gpujobs_kubernetes._errors import from_network, from_reply
@@ -217,6 +217,8 @@ class Api:
         from urllib3 import Timeout  # noqa: PLC0415  # comes with the client
 
         headers = connection.headers()
+        if asked.read_timeout is not None:
+            headers["Connection"] = "close"  # a stream's own: hundreds of them must not stay open when they have ended
         if asked.content is not None:
             headers["Content-Type"] = asked.content
         url = f"{connection.host}{asked.where}" + (f"?{urlencode(asked.query)}" if asked.query else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar
 
@@ -9,6 +10,7 @@ from gpujobs.errors import GpuJobsError
 from gpujobs_kubernetes import _cancel
 from gpujobs_kubernetes._inspecting import Inspecting
 from gpujobs_kubernetes._options import KubernetesOptions
+from gpujobs_kubernetes._releasing import Keeper, waits
 from gpujobs_kubernetes._submit import Sender, submit_all
 from gpujobs_kubernetes._yaml import dump_all
 
@@ -43,9 +45,15 @@ class KubernetesBackend(Inspecting):
     def submit(self, items: Sequence[Submission], /) -> list[Submitted]:
         """Send all of them, exactly once each, over pooled connections."""
         sender = Sender(self._api, self._clock, self._target.name)
-        return submit_all(
-            items, lambda item: sender.send(item, self._objects(item, reveal=True)), at_once=self._options.connections
-        )
+
+        def send(some: Sequence[Submission]) -> list[Submitted]:
+            objects = functools.partial(self._objects, reveal=True)
+            return submit_all(some, lambda i: sender.send(i, objects(i)), at_once=self._options.connections)
+
+        releaser = self._options.releaser
+        if releaser is None or not any(waits(item) for item in items):
+            return send(items)
+        return Keeper(self._api, self._clock, releaser, self._tolerations()).submit(items, send)
 
     def cancel(self, refs: Sequence[Ref], /) -> list[GpuJobsError | None]:
         """End them; pods and logs stay where Kubernetes lets them."""

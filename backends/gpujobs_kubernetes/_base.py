@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpujobs.environment import variables
 from gpujobs.errors import NotFoundError
@@ -43,8 +43,11 @@ class BackendBase:
 
     def _site(self, *, gpus: bool) -> Site:
         """Where workloads are rendered for."""
-        tolerations = tuple(t.model_dump(exclude_none=True) for t in self._options.tolerations)
-        return Site(self._target.name, self._api.namespace, self._prober.facts(gpus=gpus), tolerations)
+        return Site(self._target.name, self._api.namespace, self._prober.facts(gpus=gpus), self._tolerations())
+
+    def _tolerations(self) -> tuple[dict[str, Any], ...]:
+        """Those of every pod."""
+        return tuple(t.model_dump(exclude_none=True) for t in self._options.tolerations)
 
     def _objects(self, item: Submission, *, reveal: bool) -> Objects:
         """What a submission becomes; with ``reveal`` with the secrets' values."""

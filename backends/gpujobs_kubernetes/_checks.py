@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpujobs.errors import GpuJobsError
+from gpujobs.errors import GpuJobsError, NotFoundError
+from gpujobs.reasons import Reason
 from gpujobs.results import Check
+from gpujobs_kubernetes._api import DEPLOYMENTS, PODS, path
+from gpujobs_kubernetes._names import Place, ref_to
 from gpujobs_kubernetes._rbac import CLUSTER_ROLE, ROLE
+from gpujobs_kubernetes._releaser import LABEL
+from gpujobs_kubernetes._releaser import NAME as RELEASER
+from gpujobs_kubernetes._service_states import service_status
+from gpujobs_kubernetes._service_views import service_view
+from gpujobs_kubernetes._views import pod_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +25,7 @@ if TYPE_CHECKING:
 
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _OLDEST = (1, 29)
+_RELEASER_NEXT = f"`kubectl describe deployment {RELEASER}` says more; see `releaser` in docs/kubernetes.md."
 
 
 def checks(api: Api, prober: Prober, target: Target) -> list[Check]:
@@ -41,17 +50,33 @@ def checks(api: Api, prober: Prober, target: Target) -> list[Check]:
             "rights in the namespace",
             ok=not missing,
             message="all there" if not missing else f"missing: {', '.join(missing)}",
-            next="" if not missing else "docs/kubernetes.md has a Role with all of them.",
+            next="" if not missing else f"`gpujobs targets rbac {target.name}` prints a Role with all of them.",
         ),
     ]
     if facts.nodes is None:
         hidden = "nodes may not be listed: no capacity, no preflight, no GPU types by name"
-        return [*found, Check("GPUs", ok=True, message=hidden, next=f"Optional: {_wide()}.")]
+        wide = f"Optional: {_wide()}; `gpujobs targets rbac {target.name} --cluster` prints it."
+        return [*found, Check("GPUs", ok=True, message=hidden, next=wide)]
     offered = [f"{n.name}: {total} {r} {n.product}".strip() for n in facts.nodes for r, total in n.gpus.items()]
     none = "A GPU node needs NVIDIA's device plugin: see `gpujobs bootstrap`."
     found.append(Check("GPUs", ok=bool(offered), message="; ".join(offered) or "none", next="" if offered else none))
     runtime = facts.runtime_class or "none (the nodes' default runtime is used)"
     return [*found, Check("RuntimeClass for GPUs", ok=True, message=runtime), *_image(target)]
+
+
+def releaser_check(api: Api, target: str, *, now: float) -> Check:
+    """Whether the releaser runs, where there is one at the moment."""
+    try:
+        found = api.get(path(DEPLOYMENTS, api.namespace, RELEASER))
+    except NotFoundError:
+        return Check("releaser", ok=True, message="none runs, for nothing waits")
+    pods = [pod_view(pod) for pod in api.list(path(PODS, api.namespace), {"labelSelector": f"{LABEL}={RELEASER}"})]
+    ref = ref_to("kubernetes", target, Place(api.namespace, "service", RELEASER))
+    why = service_status(ref, service_view(found), pods, now=now).reason
+    if why is None:
+        return Check("releaser", ok=True, message=f"runs on {', '.join(sorted({p.node for p in pods}))}")
+    starts = why.code in {Reason.STARTING, Reason.QUEUED}
+    return Check("releaser", ok=starts, message=why.message, next="" if starts else why.next or _RELEASER_NEXT)
 
 
 def _image(target: Target) -> Iterator[Check]:
@@ -67,13 +92,13 @@ def _image(target: Target) -> Iterator[Check]:
 def _missing(api: Api) -> list[str]:
     """The rights of the Role that we do not have, as the API server itself says."""
     found: list[str] = []
-    for group, resources, verbs in ROLE:
-        for resource in resources:
+    for rule in ROLE:
+        for resource in rule.resources:
             name, _, sub = resource.partition("/")
-            for verb in verbs:
+            for verb in rule.verbs:
                 wanted = {
                     "namespace": api.namespace,
-                    "group": group,
+                    "group": rule.group,
                     "resource": name,
                     "subresource": sub,
                     "verb": verb,
@@ -85,4 +110,4 @@ def _missing(api: Api) -> list[str]:
 
 
 def _wide() -> str:
-    return "; ".join(f"{'/'.join(verbs)} {', '.join(resources)}" for _, resources, verbs in CLUSTER_ROLE)
+    return "; ".join(f"{'/'.join(rule.verbs)} {', '.join(rule.resources)}" for rule in CLUSTER_ROLE)

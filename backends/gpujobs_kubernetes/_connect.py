@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _NOBODY: dict[str, Any] = {}
+_POOLED = 512
 _DEFAULT_FILE = "~/.kube/config"
 
 
@@ -76,7 +77,8 @@ def connect(options: KubernetesOptions) -> Connection:
     """
     client, config = official("client"), official("config")
     configuration: Any = client.Configuration()
-    configuration.connection_pool_maxsize = options.connections
+    # How many are in use is decided where threads are started; a pool that is full warns of each that it lets go.
+    configuration.connection_pool_maxsize = max(options.connections, _POOLED)
     # The pool would repeat requests by itself and hide faults; what may be repeated is decided in one place.
     configuration.retries = False
     if _in_cluster(options):

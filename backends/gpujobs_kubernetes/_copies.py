@@ -88,7 +88,7 @@ def _open(view: JobView, index: int, last: PodView | None, attempt: int, now: fl
     if last.running:
         return Copy(index, State.RUNNING, last, _ending(view, last, now), attempt=attempt)
     if last.over:
-        if view.target is not None or last.phase == "Succeeded":
+        if view.target is not None or last.phase == "Succeeded" or _spent(view, last):
             return Copy(index, State.RUNNING, last, Cause(Reason.STOPPING, "It is ending."), attempt=attempt)
         cause, _, _ = _reasons.ended(last)
         why = cause.message if cause else "It failed."
@@ -97,6 +97,11 @@ def _open(view: JobView, index: int, last: PodView | None, attempt: int, now: fl
     if last.exit_code is not None:  # the container has ended, its pod not yet
         return Copy(index, State.RUNNING, last, Cause(Reason.STOPPING, "It is ending."), attempt=attempt)
     return Copy(index, State.PENDING, last, _reasons.waiting(last), attempt=attempt)
+
+
+def _spent(view: JobView, last: PodView) -> bool:
+    """Whether no other attempt follows one that failed; the Job itself says so a moment later."""
+    return view.ending is not None or (last.disrupted is None and last.attempt >= view.retries)
 
 
 def _ending(view: JobView, pod: PodView, now: float) -> Cause | None:

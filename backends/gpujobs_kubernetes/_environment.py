@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gpujobs_kubernetes._launch import FILES_DIR, escape
-from gpujobs_kubernetes._names import FAILURES, INDEX, Place, object_name, ref_to
+from gpujobs_kubernetes._names import FAILURES, IGNORED, INDEX, Place, object_name, ref_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +54,9 @@ def _identity(item: Submission, site: Site) -> list[dict[str, Any]]:
     indexed = spec.kind == "job" and site.facts.per_index
     found = [_value("GPUJOBS_KEY", item.key)]
     found.append(_annotation("GPUJOBS_ATTEMPT", FAILURES) if indexed else _value("GPUJOBS_ATTEMPT", "0"))
+    if indexed and site.facts.failure_policy:
+        # Kubernetes counts these apart and adds nothing up in a variable; a shell that gpujobs starts does.
+        found.append(_annotation("GPUJOBS_DISRUPTIONS", IGNORED))
     if array is not None:
         found += [_annotation("GPUJOBS_ARRAY_INDEX", INDEX), _value("GPUJOBS_ARRAY_SIZE", str(array))]
         # The one place where $(X) is meant: an earlier variable of this list.

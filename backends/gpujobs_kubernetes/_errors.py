@@ -84,7 +84,7 @@ def _forbidden(message: str, what: str) -> GpuJobsError:
     if rbac:
         return AuthError(
             f"You may not {what}: {message}",
-            next_step=f"Ask for the right to {rbac['verb']} {rbac['what']}; docs/kubernetes.md has a Role with all.",
+            next_step=f"Ask for the right to {rbac['verb']} {rbac['what']}; `gpujobs targets rbac` prints them all.",
         )
     if "exceeded quota" in message:
         return RejectedError(f"The namespace's quota does not allow it: {message}", next_step="Ask for less, or wait.")

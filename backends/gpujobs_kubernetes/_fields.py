@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gpujobs.errors import SpecError, UnsupportedError
 from gpujobs.refs import Ref
-from gpujobs_kubernetes._names import is_label_key, is_label_value, is_subdomain
+from gpujobs_kubernetes._names import is_image, is_label_key, is_label_value, is_subdomain
 
 if TYPE_CHECKING:
     from gpujobs.specs import GpuJob, GpuService
@@ -19,11 +19,6 @@ _ADVICE = {
     "output": "Kubernetes keeps the output itself: read it with logs().",
     "error": "Kubernetes keeps the output itself: read it with logs().",
 }
-# What the reference grammar of image names takes, loosely: the registry is the last judge.
-_IMAGE = re.compile(
-    r"[a-z0-9]([a-z0-9._:-]*[a-z0-9])?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
-    re.ASCII | re.IGNORECASE,
-)
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _MAX_PORT_NAME = 15
 
@@ -41,7 +36,7 @@ def check(spec: GpuJob | GpuService, target: str) -> None:
     if spec.image is None:
         raise UnsupportedError(
             "image: Kubernetes runs containers, and this workload names no image.",
-            next_step="Give image='...', or set it for the target: [targets.NAME.defaults] image = '...'.",
+            next_step="Name one (image, --image), or set it for the target: [targets.NAME.defaults] image = '...'.",
         )
     if "venv" in spec.inherit_env:
         raise UnsupportedError(
@@ -102,7 +97,7 @@ def _check_service(spec: GpuService) -> None:
 
 
 def _check_values(spec: GpuJob | GpuService) -> None:
-    if not _IMAGE.fullmatch(spec.image or ""):
+    if not is_image(spec.image or ""):
         raise SpecError(
             f"image: {spec.image!r} is not an image name.", next_step="Write REGISTRY/NAME:TAG, without 'docker://'."
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gpujobs.errors import GpuJobsError
 from gpujobs_kubernetes._api import PODS, hang_up, path
 from gpujobs_kubernetes._loglines import Cursor, Source
-from gpujobs_kubernetes._logs import CHUNK, READ_S, is_gone, question, snapshot, unreadable
+from gpujobs_kubernetes._logs import READ_S, is_gone, is_unsure, question, snapshot, unreadable
 from gpujobs_kubernetes._sources import begun
 
 if TYPE_CHECKING:
@@ -25,13 +25,18 @@ if TYPE_CHECKING:
     from gpujobs_kubernetes._api import Api
     from gpujobs_kubernetes._views import PodView
 
-MOST_STREAMS = 64
+MOST_STREAMS = 128
+"""More logs than this of one workload are read in turns: a thread and a connection each must have an end."""
+_TURN_S = 1.0
+"""Those are read one a second, whatever their number, and once more when they have ended."""
 _BATCHES = 64
+_CHUNK = 1 << 15
+"""Read at once: what nobody has taken yet is at most so much for each batch and each thread."""
 _TICK_S = 0.1
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _LAST_PATIENCE_S = 10.0
-"""How long a log may be out of reach after the workload has ended, before the rest of it is given up as a gap."""
+"""How long a log may be out of reach, of a workload that has ended, before the rest of it is given up as a gap."""
 
 
 @dataclass(eq=False, slots=True)
@@ -42,6 +47,9 @@ class _Reader:
     pod: PodView
     done: bool = False
     streaming: bool = False
+    read_at: float = float("-inf")
+    troubled: float | None = None
+    """Since when every try to read it has failed."""
     response: Any = None
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -50,8 +58,15 @@ class Follower:
     """Merges what many logs give, as it comes."""
 
     def __init__(
-        self, api: Api, clock: Clock, query: LogQuery, look: Callable[[bool], list[tuple[Source, PodView]]]
+        self,
+        api: Api,
+        clock: Clock,
+        query: LogQuery,
+        look: Callable[[bool], list[tuple[Source, PodView]]],
+        *,
+        most: int = MOST_STREAMS,
     ) -> None:
+        self._most = most
         self._api = api
         self._clock = clock
         self._query = query
@@ -59,7 +74,8 @@ class Follower:
         self._readers: dict[tuple[str, int], _Reader] = {}
         self._batches: queue.Queue[tuple[_Reader, Sequence[LogLine]]] = queue.Queue(_BATCHES)
         self._stop = threading.Event()
-        self._give_up = float("inf")
+        self._closing = threading.Event()
+        self._turned = float("-inf")
 
     def lines(self) -> Iterator[LogLine]:
         """Every line, until the workload has ended and all is read, or the caller says stop."""
@@ -81,7 +97,7 @@ class Follower:
 
     def _rest(self) -> Iterator[LogLine]:
         """After the end: pods that came and went unseen, and what every log still holds."""
-        self._give_up = self._clock.monotonic() + _LAST_PATIENCE_S
+        self._closing.set()
         self._take_up(fresh=True)
         while not self._query.stop() and not (all(r.done for r in self._readers.values()) and self._batches.empty()):
             yield from self._next()
@@ -99,7 +115,7 @@ class Follower:
             reader.pod = pod
         streaming = sum(r.streaming for r in self._readers.values())
         for reader in self._readers.values():
-            if not (reader.streaming or reader.done) and streaming < MOST_STREAMS:
+            if not (reader.streaming or reader.done) and streaming < self._most:
                 reader.streaming = True
                 streaming += 1
                 name = f"gpujobs-log-{reader.pod.name}"
@@ -113,16 +129,27 @@ class Follower:
                 yield from self._batches.get_nowait()[1]
         except queue.Empty:
             pass
-        for reader in list(self._readers.values()):
-            if not (reader.streaming or reader.done):
-                yield from self._turn(reader)
+        for reader in self._due():
+            yield from self._turn(reader)
+
+    def _due(self) -> list[_Reader]:
+        """Of the logs that have no thread: all that have ended, else the one that was read longest ago."""
+        now = self._clock.monotonic()
+        waiting = [r for r in self._readers.values() if not (r.streaming or r.done) and now - r.read_at >= _TURN_S]
+        ended = [r for r in waiting if _over(r)]
+        if ended or not waiting or now - self._turned < _TURN_S:
+            return ended
+        self._turned = now
+        return [min(waiting, key=lambda r: r.read_at)]
 
     def _turn(self, reader: _Reader) -> Iterator[LogLine]:
         over = _over(reader)
+        reader.read_at = self._clock.monotonic()
         try:
             yield from snapshot(self._api, reader.cursor, since=self._query.since, final=over)
+            reader.troubled = None
         except GpuJobsError as e:
-            over = is_gone(e) or self._clock.monotonic() > self._give_up
+            over = self._hopeless(reader, e)
             if over:
                 yield unreadable(reader.cursor, reader.pod, e)
         reader.done = over
@@ -160,10 +187,12 @@ class Follower:
             over = _over(reader)
             stamp = reader.cursor.stamp
             trouble = self._read(reader, follow=not over)
+            if trouble is None or reader.cursor.stamp != stamp:
+                reader.troubled = None
             if trouble is None:
                 if over:
                     break
-            elif is_gone(trouble) or self._clock.monotonic() > self._give_up:
+            elif self._hopeless(reader, trouble):
                 if not self._gone_cleanly(reader, trouble):
                     self._put(reader, [unreadable(reader.cursor, reader.pod, trouble)])
                 break
@@ -172,9 +201,18 @@ class Follower:
         reader.done = True
         reader.streaming = False
 
+    def _hopeless(self, reader: _Reader, trouble: GpuJobsError) -> bool:
+        """Whether the rest of a log will never be had: its pod is gone, or it was out of reach for too long."""
+        now = self._clock.monotonic()
+        reader.troubled = now if reader.troubled is None else reader.troubled
+        if is_gone(trouble) and not is_unsure(trouble):
+            return True
+        lasting = now - reader.troubled > _LAST_PATIENCE_S
+        return lasting and (is_unsure(trouble) or self._closing.is_set())
+
     def _gone_cleanly(self, reader: _Reader, trouble: GpuJobsError) -> bool:
         """A pod that was removed right after its log had ended by itself: nothing is missing."""
-        return is_gone(trouble) and reader.cursor.stamp != b"" and not reader.cursor.cut
+        return is_gone(trouble) and not is_unsure(trouble) and reader.cursor.stamp != b"" and not reader.cursor.cut
 
     def _read(self, reader: _Reader, *, follow: bool) -> GpuJobsError | None:
         """One connection to its end; what went wrong, or None."""
@@ -190,7 +228,7 @@ class Follower:
                 reader.response = response
                 while not self._stop.is_set():
                     with self._api.translating():
-                        data = response.read1(CHUNK)
+                        data = response.read1(_CHUNK)
                     if not data:
                         break
                     self._put(reader, cursor.feed(data))

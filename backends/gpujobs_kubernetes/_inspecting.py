@@ -6,17 +6,20 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 from gpujobs.backend import Submission
-from gpujobs.errors import AuthError, GpuJobsError, NotFoundError
+from gpujobs.errors import AuthError, GpuJobsError, NotFoundError, SpecError
 from gpujobs.reasons import Reason
+from gpujobs_kubernetes import _rbac
 from gpujobs_kubernetes._api import NODES, PODS, path
 from gpujobs_kubernetes._cancel import existing
 from gpujobs_kubernetes._capacity import capacity_of, held
-from gpujobs_kubernetes._checks import checks
+from gpujobs_kubernetes._checks import checks, releaser_check
 from gpujobs_kubernetes._events import as_event, events_of
 from gpujobs_kubernetes._explain import WANTS_NODES, explanation
 from gpujobs_kubernetes._facts import node_facts
+from gpujobs_kubernetes._names import is_subdomain
 from gpujobs_kubernetes._preflight import refusal
 from gpujobs_kubernetes._running import Running
+from gpujobs_kubernetes._yaml import dump_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,4 +104,22 @@ class Inspecting(Running):
 
     def check(self) -> list[Check]:
         """Prove that the target works: connection, rights, GPUs, and a tiny pod where an image is configured."""
-        return checks(self._api, self._prober, self._target)
+        found = checks(self._api, self._prober, self._target)
+        if self._options.releaser is not None and all(c.ok for c in found):
+            found.append(releaser_check(self._api, self._target.name, now=self._clock.time()))
+        return found
+
+    def rbac(self, *, account: str = "gpujobs", cluster: bool = False) -> str:
+        """A ServiceAccount with the Role that everything needs in the target's namespace, as YAML to apply.
+
+        Raises:
+            SpecError: ``account`` cannot be the name of a ServiceAccount.
+        """
+        if not is_subdomain(account):
+            raise SpecError(
+                f"account: {account!r} cannot be the name of a Kubernetes object.",
+                next_step="Lower-case letters, digits, '-' and '.'.",
+            )
+        namespace = self._options.namespace or self._api.namespace
+        releaser = self._options.releaser.service_account if self._options.releaser is not None else None
+        return dump_all(_rbac.manifests(namespace, account=account, cluster=cluster, releaser=releaser))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gpujobs_kubernetes._names import AFTER, DEADLINE, HOLD, QUEUE, START_TIMEOUT, metadata, object_name
+from gpujobs_kubernetes._names import AFTER, DEADLINE, HOLD, QUEUE, START_TIMEOUT, WAITS, metadata, object_name
 from gpujobs_kubernetes._pod import seconds, template
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def job_manifest(
     """The Job; suspended where it waits for other jobs or for its own children (``held``)."""
     meta = metadata(item, site.namespace)
     if spec.after:
+        meta["labels"][WAITS] = "after"
         meta["annotations"][AFTER] = "\n".join(f"{a.when}:{a.ref}" for a in spec.after)
     if spec.deadline is not None:
         meta["annotations"][DEADLINE] = str(seconds(spec.deadline))

@@ -16,6 +16,9 @@ SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
 _LONGEST_WORD = 100_000
 """Bytes. The kernel takes 128 KiB in one word of a command; longer scripts travel as a file."""
 
+# A variable of a pod can hold one of Kubernetes' two counts, not their sum, which is the attempt that a status tells.
+_ATTEMPT = "export GPUJOBS_ATTEMPT=$((GPUJOBS_ATTEMPT + ${GPUJOBS_DISRUPTIONS:-0}))\n"
+
 # One process per local rank; the first that fails ends the others, and its code is the pod's. POSIX sh has no "wait for
 # any", so each process has a shell that reports a failure by a signal; the container is one process group, which TERM
 # reaches as a whole; twice, for a process that is just being made misses the first. A wait that a signal interrupted is
@@ -73,7 +76,8 @@ def words(spec: GpuJob | GpuService) -> tuple[list[str], list[str]]:
     lines = "".join(f"{line}\n" for line in spec.setup)
     before = f"set -e\n{lines}set +e\n" if lines else ""
     run = _TASKS if tasks > 1 else 'exec "$@"\n'
-    return ["/bin/sh", "-c", before + run, "sh"], [*command, *args]
+    count = _ATTEMPT if spec.kind == "job" else ""
+    return ["/bin/sh", "-c", count + before + run, "sh"], [*command, *args]
 
 
 def _plain(spec: GpuJob | GpuService) -> tuple[list[str], list[str]]:

@@ -35,9 +35,18 @@ class Stamps:
         self._second: bytes = b""
         self._zone: bytes = b""
         self._base = _EPOCH
+        self._head: bytes = b"?"
+        """The second and its point."""
 
     def time(self, stamp: bytes) -> datetime | None:
         """The time, to the microsecond; None where it is no timestamp."""
+        if stamp.startswith(self._head) and stamp.endswith(self._zone):
+            number = stamp[len(self._head) : len(stamp) - len(self._zone)]
+            if number.isdigit():
+                return self._base.replace(microsecond=int(number[:6].ljust(6, b"0")))
+        return self._parsed(stamp)
+
+    def _parsed(self, stamp: bytes) -> datetime | None:
         second, rest = stamp[:_SECOND], stamp[_SECOND:]
         digits = rest[1:] if rest[:1] == b"." else b""
         number = digits.rstrip(b"Z") if digits.endswith(b"Z") else digits[:9]
@@ -49,6 +58,7 @@ class Stamps:
             except ValueError:
                 return None
             self._second, self._zone = second, zone
+            self._head = second + b"."
         if not number.isdigit():
             return self._base
         return self._base + timedelta(microseconds=int(number[:6].ljust(6, b"0")))
@@ -105,6 +115,7 @@ class Cursor:
 
     def _fresh(self, lines: Sequence[bytes]) -> list[LogLine]:
         found: list[LogLine] = []
+        source = self.source
         for line in lines:
             stamp, space, text = line.partition(b" ")
             if not space:
@@ -115,7 +126,11 @@ class Cursor:
                 self.same += 1
             else:
                 self.stamp, self.same = stamp, 1
-            self._split(found, text, self._stamps.time(stamp))
+            time = self._stamps.time(stamp)
+            if b"\r" in text:
+                self._split(found, text, time)
+            else:
+                found.append(LogLine.of(text, replica=source.replica, attempt=source.attempt, time=time))
         return found
 
     def _repeated(self, stamp: bytes, found: list[LogLine]) -> bool:
@@ -137,7 +152,7 @@ class Cursor:
     def _split(self, found: list[LogLine], text: bytes, time: datetime | None) -> None:
         r"""A line with ``\r`` in it is several: each ends one, except before the final ``\n``."""
         source = self.source
-        pieces = text.splitlines(keepends=True) if b"\r" in text else [text]
+        pieces = text.splitlines(keepends=True)
         found += [LogLine.of(raw, replica=source.replica, attempt=source.attempt, time=time) for raw in pieces]
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 CHUNK = 1 << 18
 READ_S = 60.0
 _WAITING = "waiting to start"
-_GONE = ("not found", "unable to retrieve container logs", "previous terminated container")
+_UNSURE = "unable to retrieve container logs"
+_GONE = ("not found", _UNSURE, "previous terminated container")
 
 
 def question(cursor: Cursor, *, follow: bool, tail: int | None = None, since: datetime | None = None) -> Query:
@@ -114,6 +115,11 @@ def is_gone(error: GpuJobsError) -> bool:
     return isinstance(error, NotFoundError) or (
         isinstance(error, RejectedError) and any(words in error.message for words in _GONE)
     )
+
+
+def is_unsure(error: GpuJobsError) -> bool:
+    """Whether the log may only seem to be gone: a kubelet that cannot reach its runtime says the same."""
+    return isinstance(error, RejectedError) and _UNSURE in error.message
 
 
 def unreadable(cursor: Cursor, pod: PodView, error: GpuJobsError) -> LogLine:

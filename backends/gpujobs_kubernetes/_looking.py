@@ -2,59 +2,92 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
-from gpujobs.errors import GpuJobsError, NotFoundError
+from gpujobs.errors import AuthError, GpuJobsError, NotFoundError
 from gpujobs.reasons import Cause, Reason
 from gpujobs.results import ReplicaStatus
 from gpujobs.states import State, Status
 from gpujobs_kubernetes import _release
 from gpujobs_kubernetes._base import BackendBase
-from gpujobs_kubernetes._lookup import Found, find, find_all
+from gpujobs_kubernetes._lookup import Found, find, find_all, refusals, silent
 from gpujobs_kubernetes._names import NAME_LABEL, Place, legal_labels, place_of, ref_to, slug
 from gpujobs_kubernetes._service_states import service_copies, service_status
 from gpujobs_kubernetes._states import copies, element_status, job_status
-from gpujobs_kubernetes._views import parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from gpujobs.backend import JobQuery
     from gpujobs.refs import Ref
 
+_log = logging.getLogger(__name__)
 _MOST_KEPT = 50_000
 _NO_PODS_S = 5.0
-"""A Job without pods is asked for directly this often: only an event tells why."""
+"""Why Jobs have no pods is asked this often, by one question per namespace."""
 
 
 class Looking(BackendBase):
     """What asks and changes nothing, except that jobs whose turn has come are released on the way."""
 
     def _start_looking(self) -> None:
-        self._memo: dict[Ref, tuple[int, Status]] = {}
+        self._memo: dict[Ref, tuple[Place, int, Status]] = {}
         self._upstreams: dict[Place, set[Place]] = {}
-        self._looked_for_pods: dict[Place, float] = {}
+        self._no_pods: dict[str, tuple[float, dict[Place, str]]] = {}
 
     def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
         """The status of each, in order: from the watches where they are current, else by one LIST per kind."""
         return self._statuses(refs, seen=set())
 
     def _statuses(self, refs: Sequence[Ref], *, seen: set[Place]) -> list[Status]:
+        fresh = {ref: status for ref in refs if (status := self._remembered(ref)) is not None}
+        if len(fresh) < len(refs):
+            fresh |= self._looked_up([ref for ref in refs if ref not in fresh], seen)
+        return [fresh[ref] for ref in refs]
+
+    def _looked_up(self, refs: Sequence[Ref], seen: set[Place]) -> dict[Ref, Status]:
         now = self._clock.time()
-        places = {ref: place_of(ref) for ref in refs}
-        whole = {place.whole for place in places.values() if place is not None}
+        places = {ref: place for ref in refs if (place := place_of(ref)) is not None}
+        whole = {place.whole for place in places.values()}
+        # Before the views: what changes in between is looked at again in the next round.
+        serials = {place: self._watcher.serial(place) for place in whole}
         known = self._known(whole, now)
         asked = self._ask(whole - set(known.jobs) - set(known.services), now)
         self._attend(known, now, seen)
         self._attend(asked, now, seen)
-        return [self._status(ref, places[ref], known, asked, now) for ref in refs]
+        statuses = {ref: _lost(ref) for ref in refs if ref not in places}
+        for ref, place in places.items():
+            watched = place.whole in known.jobs or place.whole in known.services
+            statuses[ref] = _status(ref, place, known if watched else asked, now)
+            if watched and _steady(place.whole, known):
+                self._remember(ref, place.whole, serials[place.whole], statuses[ref])
+        return statuses
+
+    def _remembered(self, ref: Ref) -> Status | None:
+        """The status that was made last, as long as no watch has told anything about its workload since."""
+        place, serial, status = self._memo.get(ref, (None, 0, None))
+        return status if place is not None and self._watcher.serial(place) == serial else None
+
+    def _remember(self, ref: Ref, place: Place, serial: int, status: Status) -> None:
+        if len(self._memo) > _MOST_KEPT:
+            self._memo.clear()
+        self._memo[ref] = (place, serial, status)
 
     def wait_change(self, refs: Sequence[Ref], timeout: float, /) -> bool:
         """Block until something about one of them, or about what it waits for, may have changed."""
-        places = {place.whole for ref in refs if (place := place_of(ref)) is not None}
+        places = {place for ref in refs if (place := self._whole(ref)) is not None}
         for place in list(places):
             places |= self._upstreams.get(place, set())
         return self._watcher.wait(places, timeout)
+
+    def _whole(self, ref: Ref) -> Place | None:
+        remembered = self._memo.get(ref)
+        if remembered is not None:
+            return remembered[0]
+        place = place_of(ref)
+        return place.whole if place is not None else None
 
     def jobs(self, query: JobQuery, /) -> list[Status]:
         """The workloads of gpujobs in the target's namespace, newest first."""
@@ -65,8 +98,8 @@ class Looking(BackendBase):
         found = find_all(self._api, self._api.namespace, ",".join(wanted), now=now)
         self._attend(found, now, set())
         places = [*found.jobs, *found.services]
-        every = [self._status(self._ref(p), p, Found(), found, now) for p in places]
-        kept = [s for s in every if _matches(s, query)]
+        every = [_status(self._ref(p), p, found, now) for p in places]
+        kept = [s for s in every if s.state is not State.LOST and query.matches(s)]
         kept.sort(key=lambda s: (s.submitted_at.timestamp() if s.submitted_at else 0.0, str(s.ref)), reverse=True)
         return kept[: query.limit]
 
@@ -105,16 +138,14 @@ class Looking(BackendBase):
         return ref_to("kubernetes", self._target.name, place)
 
     def _known(self, places: Iterable[Place], now: float) -> Found:
-        """What the watches know; a Job that has no pods for a while is left out, so that it is asked for."""
+        """What the watches know; they are not told why a Job has no pods, so that is asked for now and then."""
         found = self._watcher.known(places)
-        for place, view in list(found.jobs.items()):
-            created = parse_time(view.created)
-            silent = not (view.over or view.suspended or found.pods_of(place))
-            if not silent or created is None or now - created.timestamp() < 1:
-                continue
-            if self._clock.monotonic() - self._looked_for_pods.get(place, float("-inf")) > _NO_PODS_S:
-                self._looked_for_pods[place] = self._clock.monotonic()
-                del found.jobs[place]
+        for namespace, names in silent(found, now=now).items():
+            asked, told = self._no_pods.get(namespace, (float("-inf"), {}))
+            if self._clock.monotonic() - asked > _NO_PODS_S:
+                told = refusals(self._api, namespace, names, patient=False)
+                self._no_pods[namespace] = (self._clock.monotonic(), told)
+            found.refusals.update(told)
         return found
 
     def _ask(self, places: set[Place], now: float) -> Found:
@@ -124,24 +155,6 @@ class Looking(BackendBase):
         found = find(self._api, places, now=now, patient=False)
         self._watcher.learn(found, before)
         return found
-
-    def _status(self, ref: Ref, place: Place | None, known: Found, asked: Found, now: float) -> Status:
-        if place is None:
-            return _lost(ref)
-        whole = place.whole
-        if whole not in known.jobs and whole not in known.services:
-            return _status(ref, place, asked, now)
-        serial = self._watcher.serial(whole)
-        memo = self._memo.get(ref)
-        if memo is not None and memo[0] == serial:
-            return memo[1]
-        status = _status(ref, place, known, now)
-        # What is being deleted, or has no pods, also changes with time alone.
-        if known.pods_of(whole) and not any(p.deleting for p in known.pods_of(whole)):
-            if len(self._memo) > _MOST_KEPT:
-                self._memo.clear()
-            self._memo[ref] = (serial, status)
-        return status
 
     def _attend(self, found: Found, now: float, seen: set[Place]) -> None:
         """Release what waited for others that have ended; end what has waited too long."""
@@ -156,21 +169,36 @@ class Looking(BackendBase):
             return
         seen |= set(waiting)
         refs = list(dict.fromkeys(ref for pairs in waiting.values() for _, ref in pairs))
-        states = {status.ref: status.state for status in self._statuses(refs, seen=seen)}
+        states = self._states(refs, seen)
         for place, pairs in waiting.items():
             self._upstreams[place] = {p.whole for _, ref in pairs if (p := place_of(ref)) is not None}
             decided = _release.verdict(pairs, states)
             if decided is True:
-                _release.release(self._api, place, found.jobs[place], now=now)
-                self._watcher.forget(place)
+                start = partial(_release.release, self._api, place, found.jobs[place], now=now)
+                self._try(place, start, "started")
             elif decided is not False:
                 self._change(place, decided)
 
-    def _change(self, place: Place, note: str) -> None:
+    def _states(self, refs: Sequence[Ref], seen: set[Place]) -> dict[Ref, State]:
+        """Where each stands; those in namespaces that are not ours to look at are left out."""
         try:
-            _release.fail(self._api, place, note)
-        except GpuJobsError:
-            return  # looking at a job must not fail because ending it is not allowed; the next look tries again
+            return {status.ref: status.state for status in self._statuses(refs, seen=seen)}
+        except AuthError:
+            if len(refs) == 1:
+                return {}
+            return {ref: state for one in refs for ref, state in self._states([one], seen).items()}
+
+    def _change(self, place: Place, note: str) -> None:
+        self._try(place, partial(_release.fail, self._api, place, note), f"ended: {note.partition(' ')[2]}")
+
+    def _try(self, place: Place, change: Callable[[], None], what: str) -> None:
+        """Looking at a job must not fail because changing it is not allowed; the next look tries again."""
+        try:
+            change()
+        except GpuJobsError as e:
+            _log.info("%s/%s cannot be %s (%s)", place.namespace, place.name, what, e)
+            return
+        _log.info("%s/%s is %s", place.namespace, place.name, what)
         self._watcher.forget(place)
 
 
@@ -187,6 +215,14 @@ def _status(ref: Ref, place: Place, found: Found, now: float) -> Status:
     return job_status(ref, view, pods, now=now, refusal=found.refusals.get(place, ""))
 
 
+def _steady(place: Place, found: Found) -> bool:
+    """Whether its status changes with news only: not with time alone, as where it has no pods or ends."""
+    view = found.jobs.get(place)
+    pods = found.pods_of(place)
+    timed = view is not None and (view.suspended or view.start_timeout is not None)
+    return bool(pods) and not timed and not any(p.deleting for p in pods)
+
+
 def _lost(ref: Ref) -> Status:
     cause = Cause(
         Reason.LOST,
@@ -194,13 +230,3 @@ def _lost(ref: Ref) -> Status:
         "It was deleted, or never existed; `gpujobs ps --all` shows the rest.",
     )
     return Status(ref, State.LOST, reason=cause)
-
-
-def _matches(status: Status, query: JobQuery) -> bool:
-    return (
-        (query.finished or not status.final)
-        and (query.name is None or status.name == query.name)
-        and (not query.states or status.state in query.states)
-        and all(status.labels.get(k) == v for k, v in query.labels.items())
-        and status.state is not State.LOST
-    )

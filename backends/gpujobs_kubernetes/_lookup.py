@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpujobs.errors import NotFoundError
 from gpujobs_kubernetes._api import DEPLOYMENTS, EVENTS, JOBS, PODS, path
-from gpujobs_kubernetes._names import ID, JOB_NAME, MANAGED, MANAGED_BY, Place
+from gpujobs_kubernetes._names import ID, JOB_NAME, MANAGED, MANAGED_BY, WAITS, Place
 from gpujobs_kubernetes._service_views import ServiceView, service_view
 from gpujobs_kubernetes._tables import inside, labels_of
 from gpujobs_kubernetes._views import JobView, PodView, job_view, parse_time, pod_view
@@ -88,6 +88,14 @@ def find_all(
     return found
 
 
+def find_waiting(api: Api, namespace: str) -> Found:
+    """The Jobs of a namespace that may wait for others, without their pods: they have none."""
+    found = Found()
+    for item in api.list(path(JOBS, namespace), {"labelSelector": f"{_ALL},{WAITS}"}, patient=False):
+        add_object(found, item, namespace, "job")
+    return found
+
+
 def add_object(found: Found, item: Table, namespace: str, kind: Kind) -> None:
     """Take up a Job or Deployment, if it is ours."""
     if not ours(item):
@@ -122,19 +130,33 @@ def _selector(names: set[str]) -> str:
     return f"{ID} in ({','.join(sorted(names))})" if len(names) <= FEW else _ALL
 
 
-def _add_refusals(api: Api, found: Found, *, now: float, patient: bool) -> None:
-    """Look into the events only where a Job should have pods by now and has none."""
-    silent: dict[str, list[str]] = defaultdict(list)
+def silent(found: Found, *, now: float) -> dict[str, list[str]]:
+    """The Jobs that should have pods by now and have none, by namespace: only an event tells why."""
+    names: dict[str, list[str]] = defaultdict(list)
     for place, view in found.jobs.items():
+        if view.over or view.suspended or found.pods_of(place):
+            continue
         created = parse_time(view.created)
-        age = now - created.timestamp() if created else 0.0
-        if not (view.over or view.suspended or found.pods_of(place)) and age > _SETTLED_S:
-            silent[place.namespace].append(view.name)
-    for namespace, names in silent.items():
-        chosen = f",involvedObject.name={names[0]}" if len(names) == 1 else ""
-        query = {"fieldSelector": f"reason=FailedCreate,involvedObject.kind=Job{chosen}"}
-        for event in sorted(api.list(path(EVENTS, namespace), query, patient=patient), key=event_time):
-            found.refusals[Place(namespace, "job", event["involvedObject"]["name"])] = event.get("message") or ""
+        if created is not None and now - created.timestamp() > _SETTLED_S:
+            names[place.namespace].append(view.name)
+    return names
+
+
+def refusals(api: Api, namespace: str, names: Sequence[str], *, patient: bool) -> dict[Place, str]:
+    """Why Jobs cannot have pods: the newest FailedCreate event of each, by one LIST.
+
+    Raises:
+        UnavailableError: The API server cannot be asked.
+    """
+    chosen = f",involvedObject.name={names[0]}" if len(names) == 1 else ""
+    query = {"fieldSelector": f"reason=FailedCreate,involvedObject.kind=Job{chosen}"}
+    events = sorted(api.list(path(EVENTS, namespace), query, patient=patient), key=event_time)
+    return {Place(namespace, "job", e["involvedObject"]["name"]): e.get("message") or "" for e in events}
+
+
+def _add_refusals(api: Api, found: Found, *, now: float, patient: bool) -> None:
+    for namespace, names in silent(found, now=now).items():
+        found.refusals.update(refusals(api, namespace, names, patient=patient))
 
 
 def event_time(event: Mapping[str, object]) -> str:

@@ -35,6 +35,8 @@ HOLD = "gpujobs/hold"
 """Annotation: why gpujobs itself keeps the object suspended: ``children``, ``after``."""
 AFTER = "gpujobs/after"
 DEADLINE = "gpujobs/deadline"
+WAITS = "gpujobs/waits"
+"""Label of a Job that waits for others, so that those can be asked for alone."""
 START_TIMEOUT = "gpujobs/start-timeout"
 REPLICAS = "gpujobs/replicas"
 """Annotation of a Deployment that is not released yet: how many copies it is to have."""
@@ -52,6 +54,11 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII)
 _SERVICE_LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?", re.ASCII)
 _VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?", re.ASCII)
 _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
+# What the reference grammar of image names takes, loosely: the registry is the last judge.
+_IMAGE = re.compile(
+    r"[a-z0-9]([a-z0-9._:-]*[a-z0-9])?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
+    re.ASCII | re.IGNORECASE,
+)
 _OWNED = ("batch.kubernetes.io/", "controller-uid", "job-name", "pod-template-hash")
 _MAX_LABEL = 63
 _MAX_SUBDOMAIN = 253
@@ -112,6 +119,11 @@ def is_dns_label(text: str) -> bool:
 def is_subdomain(text: str) -> bool:
     """Whether it is a DNS-1123 subdomain, as most objects' names have to be."""
     return len(text) <= _MAX_SUBDOMAIN and _SUBDOMAIN.fullmatch(text) is not None
+
+
+def is_image(text: str) -> bool:
+    """Whether it can be the name of a container image."""
+    return _IMAGE.fullmatch(text) is not None
 
 
 def legal_labels(labels: Mapping[str, str]) -> dict[str, str]:

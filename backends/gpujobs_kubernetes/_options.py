@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, model_validator
 
-from gpujobs._model import Amount, Count, Model, Text
+from gpujobs.options import Amount, Count, Options, Text
 from gpujobs.parts import Toleration
+from gpujobs_kubernetes._names import is_image, is_subdomain
 
 
-class KubernetesOptions(Model):
+class Releaser(Options):
+    """A small pod in the namespace that starts jobs with ``after`` while no client is there.
+
+    Attributes:
+        image: One with Python 3 and ``gpujobs[kubernetes]``.
+        service_account: The account it runs as; ``gpujobs targets rbac`` prints it with its rights.
+        extra: A strategic-merge patch on its Deployment: pull secrets, a node selector, another command.
+    """
+
+    _shorthand = ({"type": "string"},)
+
+    image: Text
+    service_account: Text = "gpujobs-releaser"
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"image": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check(self) -> Releaser:
+        if not is_image(self.image):
+            raise ValueError(f"{self.image!r} is not an image name: write REGISTRY/NAME:TAG")
+        if not is_subdomain(self.service_account):
+            raise ValueError(f"{self.service_account!r} cannot be the name of a ServiceAccount")
+        return self
+
+
+class KubernetesOptions(Options):
     """Which cluster, which namespace, and facts that need not be asked for.
 
     Attributes:
@@ -22,6 +54,7 @@ class KubernetesOptions(Model):
         connections: Kept open to the API server at most.
         timeout: Seconds to wait for an answer.
         tolerations: Added to every workload.
+        releaser: Starts jobs with ``after`` where no client looks; an image, or a table. By default there is none.
     """
 
     context: Text | None = None
@@ -34,6 +67,7 @@ class KubernetesOptions(Model):
     connections: Count = 16
     timeout: Amount = 30.0
     tolerations: tuple[Toleration, ...] = ()
+    releaser: Releaser | None = None
 
     @model_validator(mode="after")
     def _check(self) -> KubernetesOptions:

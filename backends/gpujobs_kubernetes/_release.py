@@ -10,7 +10,7 @@ from gpujobs.states import State
 from gpujobs_kubernetes._api import JOBS, path
 from gpujobs_kubernetes._cancel import end
 from gpujobs_kubernetes._errors import ModifiedError
-from gpujobs_kubernetes._names import HOLD
+from gpujobs_kubernetes._names import HOLD, WAITS
 from gpujobs_kubernetes._reasons import waiting
 from gpujobs_kubernetes._views import parse_time
 
@@ -66,7 +66,7 @@ def release(api: Api, place: Place, view: JobView, *, now: float) -> None:
     created = parse_time(view.created)
     if view.deadline is not None and created is not None:
         spec["activeDeadlineSeconds"] = max(1, round(view.deadline - (now - created.timestamp())))
-    meta = {"resourceVersion": str(view.version), "annotations": {HOLD: None}}
+    meta = {"resourceVersion": str(view.version), "annotations": {HOLD: None}, "labels": {WAITS: None}}
     try:
         api.patch(path(JOBS, place.namespace, place.name), {"metadata": meta, "spec": spec})
     except (ModifiedError, NotFoundError):

@@ -39,6 +39,7 @@ def job_status(ref: Ref, view: JobView, pods: Sequence[PodView], *, now: float, 
     state, cause = _whole(view, all_copies, refusal)
     culprit = _culprit(all_copies, state)
     ended = parse_time(view.completed or (view.failed.since if view.failed else None)) if state.final else None
+    states = [c.state for c in all_copies]
     shown = [c.pod for c in all_copies if c.pod is not None]
     started = _started(view, pods, final=state.final)
     failed = State.FAILED if state is not State.CANCELLED else State.CANCELLED
@@ -49,13 +50,13 @@ def job_status(ref: Ref, view: JobView, pods: Sequence[PodView], *, now: float, 
         reason=cause,
         exit_code=culprit.exit_code if culprit else None,
         signal=culprit.signal if culprit else None,
-        attempt=max((c.attempt for c in all_copies), default=0) or (view.failures if state.final and not shown else 0),
+        attempt=max((c.attempt for c in all_copies), default=0) or (0 if shown else _counted(view)),
         replicas=Replicas(
             wanted=view.copies,
             ready=sum(c.pod.ready for c in all_copies if c.pod and c.state is State.RUNNING),
-            running=sum(c.state is State.RUNNING for c in all_copies),
-            succeeded=sum(c.state is State.SUCCEEDED for c in all_copies),
-            failed=sum(c.state is failed for c in all_copies),
+            running=states.count(State.RUNNING),
+            succeeded=states.count(State.SUCCEEDED),
+            failed=states.count(failed),
         ),
         nodes=tuple(sorted({p.node for p in shown if p.node})),
         submitted_at=parse_time(view.created),
@@ -111,6 +112,8 @@ def _whole(view: JobView, all_copies: Sequence[Copy], refusal: str) -> tuple[Sta
         waits = next((c.cause for c in all_copies if c.state is State.PENDING and c.pod and c.cause), None)
         notes = [c.cause for c in running if c.cause]
         return State.RUNNING, notes[0] if notes else (_half(view, waits) if view.gang and waits else None)
+    if all(c.state.final for c in all_copies):
+        return State.RUNNING, Cause(Reason.STOPPING, "It is ending.")
     told = [c.cause for c in all_copies if c.state is State.PENDING and c.pod is not None and c.cause is not None]
     if told:
         urgent = [c for c in told if c.code not in {Reason.STARTING, Reason.QUEUED}]
@@ -184,6 +187,11 @@ def _suspended(view: JobView) -> tuple[State, Cause]:
     return State.SUSPENDED, Cause(
         Reason.PAUSED, "Somebody suspended it.", f'kubectl patch job {view.name} -p \'{{"spec":{{"suspend":false}}}}\''
     )
+
+
+def _counted(view: JobView) -> int:
+    """The last attempt of a job whose pods are gone; the one that its end took down is counted as failed too."""
+    return max(view.failures - 1, 0) if view.over and view.copies == 1 else 0
 
 
 def _limited(view: JobView) -> Cause:

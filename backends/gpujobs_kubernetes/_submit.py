@@ -193,6 +193,6 @@ def _same(item: Submission, found: Table, what: str) -> Table:
             f"The {kind} {item.key!r} belongs to {what}, which is another workload.",
             next_step="Give another one, or delete that one first."
             if kind == "key"
-            else "Roll the new definition out with update(), or delete that one first.",
+            else "Roll the new definition out (update), or delete that one first.",
         )
     return found

@@ -41,6 +41,13 @@ class Condition:
     since: str | None
 
 
+def _condition(told: Mapping[str, Any] | None, value: str = "True") -> Condition | None:
+    """A condition of an object, if it is ``True`` (or another value)."""
+    if told is None or told.get("status") != value:
+        return None
+    return Condition(told.get("reason") or "", told.get("message") or "", told.get("lastTransitionTime"))
+
+
 def conditions(status: Mapping[str, Any], value: str = "True") -> dict[str, Condition]:
     """The conditions of an object that are ``True`` (or another value), by type."""
     return {
@@ -105,6 +112,7 @@ def pod_view(pod: Mapping[str, Any]) -> PodView:
     """A pod's view from its object."""
     meta, spec, status = pod["metadata"], pod.get("spec") or _NOTHING, pod.get("status") or _NOTHING
     notes, marks = meta.get("annotations") or _NOTHING, meta.get("labels") or _NOTHING
+    told: dict[str, Mapping[str, Any]] = {c["type"]: c for c in status.get("conditions") or ()}
     main = _main(status)
     state = main.get("state") or _NOTHING
     waiting, running, ended = (state.get(k) or _NOTHING for k in ("waiting", "running", "terminated"))
@@ -123,12 +131,12 @@ def pod_view(pod: Mapping[str, Any]) -> PodView:
         grace=meta.get("deletionGracePeriodSeconds") or 0,
         reason=status.get("reason") or "",
         message=status.get("message") or "",
-        unscheduled=conditions(status, "False").get("PodScheduled"),
-        disrupted=conditions(status).get("DisruptionTarget"),
+        unscheduled=_condition(told.get("PodScheduled"), "False"),
+        disrupted=_condition(told.get("DisruptionTarget")),
         index=int(notes.get(_names.INDEX) or 0),
         attempt=int(notes.get(_names.FAILURES) or 0) + int(notes.get(_names.IGNORED) or 0),
         template=marks.get("pod-template-hash", ""),
-        ready="Ready" in conditions(status),
+        ready=told.get("Ready", _NOTHING).get("status") == "True",
         address=status.get("podIP") or "",
         host_address=status.get("hostIP") or "",
         running_since=running.get("startedAt"),
@@ -137,12 +145,18 @@ def pod_view(pod: Mapping[str, Any]) -> PodView:
         exit_code=ended.get("exitCode"),
         ended=ended.get("reason") or "",
         ended_message=ended.get("message") or "",
-        started_at=running.get("startedAt") or ended.get("startedAt") or last.get("startedAt"),
+        started_at=next((began for part in (running, ended, last) if (began := _began(part))), None),
         ended_at=ended.get("finishedAt"),
         restarts=main.get("restartCount") or 0,
         last_exit=last.get("exitCode"),
         last_ended=last.get("reason") or "",
     )
+
+
+def _began(part: Mapping[str, Any]) -> str | None:
+    """When a container began; of one that could not be started the kubelet writes 1970."""
+    found: str | None = part.get("startedAt")
+    return None if found is None or found.startswith("1970-") else found
 
 
 def _main(status: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -216,8 +230,11 @@ def _number(text: str | None) -> int | None:
 
 def user_labels(meta: Mapping[str, Any]) -> dict[str, str]:
     """The labels as the user wrote them."""
+    text = (meta.get("annotations") or _NOTHING).get(_names.LABELS)
+    if not text:
+        return {}
     try:
-        found = json.loads((meta.get("annotations") or _NOTHING).get(_names.LABELS) or "{}")
+        found = json.loads(text)
     except ValueError:
         return {}
     return {str(k): str(v) for k, v in found.items()} if found.__class__ is dict else {}
@@ -259,5 +276,5 @@ def job_view(job: Mapping[str, Any]) -> JobView:
         indexed=spec.get("completionMode") == "Indexed",
         time_limit=pods.get("activeDeadlineSeconds"),
         gang="subdomain" in pods,
-        retries=spec.get("backoffLimitPerIndex") or 0,
+        retries=spec.get("backoffLimitPerIndex", spec.get("backoffLimit")) or 0,
     )

@@ -1,8 +1,7 @@
 """Watching instead of asking: one watch per namespace and kind, however many jobs are waited for.
 
 The watches keep the views of what somebody waits for current, so that a round of waiting asks the API server nothing.
-A view is kept only if it was read after its watch had begun; a watch that is broken, late or expired makes its views
-unknown, and whoever needs them asks directly.
+A watch that is broken, late or expired makes what it kept unknown, and whoever needs that asks directly.
 """
 
 from __future__ import annotations
@@ -10,23 +9,21 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from gpujobs.errors import AuthError, GpuJobsError
 from gpujobs_kubernetes._api import PODS, hang_up, path
 from gpujobs_kubernetes._errors import ExpiredError
-from gpujobs_kubernetes._lookup import COLLECTIONS, Found, add_object
+from gpujobs_kubernetes._kept import Kept
+from gpujobs_kubernetes._lookup import COLLECTIONS, Found
 from gpujobs_kubernetes._names import ID, JOB_NAME, MANAGED, Place
 from gpujobs_kubernetes._tables import labels_of
-from gpujobs_kubernetes._views import JobView, PodView, pod_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gpujobs.backend import Clock
     from gpujobs_kubernetes._api import Api, Table
-    from gpujobs_kubernetes._service_views import ServiceView
 
 _ROUND_S = 280
 """Seconds after which the server ends a watch by itself; it is opened again where it stopped."""
@@ -35,6 +32,9 @@ _SILENCE_S = 80.0
 _IDLE_S = 120.0
 """A watch that nobody has waited on for so long ends."""
 _PAUSE_S = 1.0
+_BURST_S = 20e-6
+"""News of many workloads come in bursts, and a round looks at all of them: so long per workload more is waited for."""
+_LONGEST_BURST_S = 0.1
 _SPARE = 1000
 _MANAGED = ",".join(f"{k}={v}" for k, v in MANAGED.items())
 Key = tuple[str, str]
@@ -65,11 +65,8 @@ class Watcher:
         self._pid = os.getpid()
         self._news = threading.Condition()
         self._streams: dict[Key, _Stream] = {}
-        self._wanted: dict[Place, float] = {}
-        self._views: dict[Place, JobView | ServiceView] = {}
-        self._pods: dict[Place, dict[str, PodView]] = defaultdict(dict)
+        self._kept = Kept()
         self._changed: set[Place] = set()
-        self._serials: dict[Place, int] = defaultdict(int)
 
     def wait(self, places: Iterable[Place], timeout: float) -> bool:
         """Block until one of them may have changed (True), or the time is up (False)."""
@@ -78,22 +75,19 @@ class Watcher:
         asked = set(places)
         with self._news:
             now = self._clock.monotonic()
-            self._wanted.update(dict.fromkeys(asked, now))
-            if len(self._wanted) > 2 * len(asked) + _SPARE:
-                self._tidy(now)
-            for key in {k for p in asked for k in _keys(p)}:
-                self._begin(key)
-            self._news.wait_for(lambda: self._changed & asked, timeout)
-            found = bool(self._changed & asked)
+            self._kept.wanted.update(dict.fromkeys(asked, now))
+            if len(self._kept.wanted) > 2 * len(asked) + _SPARE:
+                self._kept.tidy(now - _IDLE_S)
+            for one in {(p.namespace, p.kind): p for p in asked}.values():
+                for key in _keys(one):
+                    self._begin(key)
+            if not self._news.wait_for(lambda: not self._changed.isdisjoint(asked), timeout):
+                return False
+        if timeout > 0:
+            self._clock.sleep(min(len(asked) * _BURST_S, _LONGEST_BURST_S))
+        with self._news:
             self._changed -= asked
-        return found
-
-    def _tidy(self, now: float) -> None:
-        """Drop what nobody has waited for in a while."""
-        for place in [p for p, t in self._wanted.items() if now - t > _IDLE_S]:
-            del self._wanted[place]
-            self._drop(place)
-            del self._serials[place]
+        return True
 
     def close(self) -> None:
         """End all watches."""
@@ -106,49 +100,29 @@ class Watcher:
 
     def known(self, places: Iterable[Place]) -> Found:
         """What is known, and current, of these places; the others have to be asked for."""
-        found = Found()
         if self._pid != os.getpid():
-            return found
+            return Found()
         with self._news:
-            for place in places:
-                view = self._views.get(place)
-                if view is None or not self._live(place):
-                    continue
-                if isinstance(view, JobView):
-                    found.jobs[place] = view
-                else:
-                    found.services[place] = view
-                found.pods[place] = list(self._pods[place].values())
-        return found
+            return self._kept.found(p for p in places if self._live(p))
 
     def serial(self, place: Place) -> int:
         """A number that grows with every change of a place."""
-        return self._serials[place]
+        return self._kept.serial(place) if self._pid == os.getpid() else 0
 
     def began(self) -> dict[Place, int]:
         """Take this before asking directly, and give it to ``learn`` with the answer."""
         with self._news:
-            return {place: self._serials[place] for place in self._wanted if self._live(place)}
+            return self._kept.began(self._live)
 
     def learn(self, found: Found, before: dict[Place, int]) -> None:
         """Keep what was asked for directly, where a watch has been running since before the question."""
         with self._news:
-            views: dict[Place, JobView | ServiceView] = {**found.jobs, **found.services}
-            for place, view in views.items():
-                # Whatever the watch told since then is newer, or will be told again by the next question.
-                if place in before and before[place] == self._serials[place] and self._live(place):
-                    self._views[place] = view
-                    self._pods[place] = {pod.name: pod for pod in found.pods_of(place)}
+            self._kept.learn(found, before, self._live)
 
     def forget(self, place: Place) -> None:
         """Something was just done to it: ask directly next time."""
         with self._news:
-            self._drop(place)
-
-    def _drop(self, place: Place) -> None:
-        self._views.pop(place, None)
-        self._pods.pop(place, None)
-        self._serials[place] += 1
+            self._kept.drop(place)
 
     def _live(self, place: Place) -> bool:
         return all((stream := self._streams.get(key)) is not None and stream.live for key in _keys(place))
@@ -193,16 +167,16 @@ class Watcher:
 
     def _idle(self, stream: _Stream) -> bool:
         with self._news:
-            newest = max((t for p, t in self._wanted.items() if stream.key in _keys(p)), default=0.0)
+            newest = max((t for p, t in self._kept.wanted.items() if stream.key in _keys(p)), default=0.0)
         return self._clock.monotonic() - newest > _IDLE_S
 
     def _lose(self, stream: _Stream) -> None:
         """Nothing that this watch kept can be trusted any more."""
         with self._news:
             stream.live = False
-            lost = [p for p in self._wanted if stream.key in _keys(p)]
+            lost = [p for p in self._kept.wanted if stream.key in _keys(p)]
             for place in lost:
-                self._drop(place)
+                self._kept.drop(place)
             self._changed.update(lost)
             self._news.notify_all()
 
@@ -222,7 +196,7 @@ class Watcher:
                 if not stream.live:
                     stream.live = True
                     # Waiters ask once more: what is read from now on can be kept.
-                    self._changed.update(p for p in self._wanted if stream.key in _keys(p))
+                    self._changed.update(p for p in self._kept.wanted if stream.key in _keys(p))
                     self._news.notify_all()
             with self._api.translating():
                 for event in _events(response):
@@ -239,33 +213,16 @@ class Watcher:
             return
         place = _place(stream.key, item)
         with self._news:
-            if place is None or place not in self._wanted:
+            if place is None or place not in self._kept.wanted:
                 return
-            self._serials[place] += 1
             if stream.key[1] == PODS:
-                self._take_pod(place, item, gone=kind == "DELETED")
+                self._kept.take_pod(place, item, gone=kind == "DELETED")
             elif kind == "DELETED":
-                self._drop(place)
-            elif place in self._views:
-                self._take_object(place, item)
+                self._kept.drop(place)
+            else:
+                self._kept.take_object(place, item)
             self._changed.add(place)
             self._news.notify_all()
-
-    def _take_object(self, place: Place, item: Table) -> None:
-        fresh = Found()
-        add_object(fresh, item, place.namespace, place.kind)
-        view = fresh.jobs.get(place) or fresh.services.get(place)
-        if view is not None and view.version >= self._views[place].version:
-            self._views[place] = view
-
-    def _take_pod(self, place: Place, item: Table, *, gone: bool) -> None:
-        if gone:
-            self._pods[place].pop(item["metadata"]["name"], None)
-            return
-        pod = pod_view(item)
-        before = self._pods[place].get(pod.name)
-        if before is None or pod.version >= before.version:
-            self._pods[place][pod.name] = pod
 
 
 def _keys(place: Place) -> tuple[Key, Key]:

@@ -6,11 +6,12 @@ number. Here every text is quoted, or a literal block, so that no text means any
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 _PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*", re.ASCII)
 _RESERVED = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
@@ -30,51 +31,55 @@ def dump_all(manifests: Iterable[Mapping[str, Any]]) -> str:
 
 def dump(manifest: Mapping[str, Any]) -> str:
     """One manifest as text."""
-    return "\n".join(_table(manifest, "")) + "\n"
+    lines: list[str] = []
+    _table(lines, manifest, "")
+    return "\n".join(lines) + "\n"
 
 
-def _table(table: Mapping[str, Any], indent: str) -> Iterator[str]:
+def _table(lines: list[str], table: Mapping[str, Any], indent: str) -> None:
     for key, value in table.items():
-        yield from _entry(f"{indent}{_key(key)}:", value, indent)
+        _entry(lines, f"{indent}{_key(key)}:", value, indent)
 
 
-def _entry(head: str, value: Any, indent: str) -> Iterator[str]:
-    if isinstance(value, dict) and value:
-        yield head
-        yield from _table(cast("dict[str, Any]", value), indent + "  ")
+def _entry(lines: list[str], head: str, value: Any, indent: str) -> None:
+    if isinstance(value, str):
+        if "\n" in value and _BLOCK.fullmatch(value):
+            lines.append(f"{head} |{'' if value.endswith(chr(10)) else '-'}")
+            lines += [f"{indent}  {line}" if line else "" for line in value.removesuffix("\n").split("\n")]
+        else:
+            lines.append(f"{head} {_quoted(value)}")
+    elif isinstance(value, dict) and value:
+        lines.append(head)
+        _table(lines, cast("dict[str, Any]", value), indent + "  ")
     elif isinstance(value, (list, tuple)) and value:
-        yield head
+        lines.append(head)
         for element in cast("list[Any]", value):
-            yield from _element(element, indent)
-    elif isinstance(value, str) and "\n" in value and _BLOCK.fullmatch(value):
-        yield f"{head} |{'' if value.endswith(chr(10)) else '-'}"
-        yield from (f"{indent}  {line}" if line else "" for line in value.removesuffix("\n").split("\n"))
+            _element(lines, element, indent)
     else:
-        yield f"{head} {_scalar(value)}"
+        lines.append(f"{head} {_scalar(value)}")
 
 
-def _element(element: Any, indent: str) -> Iterator[str]:
+def _element(lines: list[str], element: Any, indent: str) -> None:
     """A list's element: its first line after the dash, the rest as deep as that."""
     deeper = indent + "  "
     if isinstance(element, dict) and element:
-        lines = list(_table(cast("dict[str, Any]", element), deeper))
-        yield f"{indent}- {lines[0][len(deeper) :]}"
-        yield from lines[1:]
+        first = len(lines)
+        _table(lines, cast("dict[str, Any]", element), deeper)
+        lines[first] = f"{indent}- {lines[first][len(deeper) :]}"
     elif isinstance(element, (list, tuple)) and element:
-        yield f"{indent}-"
+        lines.append(f"{indent}-")
         for inner in cast("list[Any]", element):
-            yield from _element(inner, deeper)
+            _element(lines, inner, deeper)
     else:
-        yield from _entry(f"{indent}-", element, indent)
+        _entry(lines, f"{indent}-", element, indent)
 
 
+@functools.lru_cache(maxsize=512)
 def _key(key: str) -> str:
     return key if _PLAIN_KEY.fullmatch(key) and key.lower() not in _RESERVED else _quoted(key)
 
 
 def _scalar(value: Any) -> str:
-    if isinstance(value, str):
-        return _quoted(value)
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, dict):

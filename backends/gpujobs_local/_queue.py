@@ -35,9 +35,13 @@ class Turn:
     memory_wanted: bool = False
     known: dict[Demand, Sequence[Device]] = field(default_factory=dict["Demand", "Sequence[Device]"])
     """What each demand could use: in a long queue many ask alike."""
+    refused: set[str] = field(default_factory=set[str])
+    """What jobs that wait ask for: who comes later and asks the same has to wait too, and need not be looked at."""
 
     def candidates(self, job: Queued) -> Sequence[Device] | None:
         """The GPUs to try for the next task of a job, or None where it must wait; then what it could use is kept."""
+        if job.wants in self.refused:
+            return None
         fits = self._fits(job)
         devices = self._eligible(job.demand)
         if len(devices) < job.demand.gpus:
@@ -54,6 +58,8 @@ class Turn:
             self.reserved.update(d.uuid for d in self._eligible(job.demand))
         self.cpus_wanted = self.cpus_wanted or job.cpus > 0
         self.memory_wanted = self.memory_wanted or job.memory > 0
+        if job.wants is not None:
+            self.refused.add(job.wants)
 
     def take(self, job: Queued) -> None:
         """A task of a job was started."""

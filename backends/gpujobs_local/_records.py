@@ -42,6 +42,8 @@ class Queued:
     deadline_at: float | None
     start_by: float | None
     after: Sequence[Mapping[str, Any]] = ()
+    wants: str | None = None
+    """All that it asks for, as it is written down: what is the same text waits for the same."""
 
     def name_of(self, idx: int) -> str:
         """The id of one of its tasks, as refs have it."""
@@ -135,7 +137,8 @@ def queued(db: sqlite3.Connection) -> Iterator[Queued]:
             demand = Demand.from_dict(wants["gpus"])
             known[text] = (demand, wants["cpus"], wants["memory"], wants["after"])
         demand, cpus, memory, after = known[text]
-        yield Queued(number, demand, cpus, memory, active, parallelism, bool(is_array), deadline_at, start_by, after)
+        times = (deadline_at, start_by)
+        yield Queued(number, demand, cpus, memory, active, parallelism, bool(is_array), *times, after, text)
 
 
 def _wants(plan: Mapping[str, Any], context: Mapping[str, Any]) -> str:

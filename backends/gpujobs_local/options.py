@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gpujobs._model import Count, Model, NonNegative, Text
+from gpujobs.options import Count, NonNegative, Options, Text
 from gpujobs.units import Memory
 from gpujobs_local._settings import Settings
 
 
-class LocalOptions(Model):
+class LocalOptions(Options):
     """The keys of a local target.
 
     Attributes:

@@ -32,7 +32,7 @@ class Lister:
         """Newest first."""
         records = [Record(data) for data in self._transport.call("listing", self._root())]
         refs = [ref for record in records for ref in self._refs(record, query)]
-        found = [s for s in self._looker.statuses(refs) if _matches(s, query)] if refs else []
+        found = [s for s in self._looker.statuses(refs) if query.matches(s)] if refs else []
         found.sort(key=lambda s: (s.submitted_at or _EPOCH, _number(s.ref.id)), reverse=True)
         return found[: query.limit]
 
@@ -52,15 +52,6 @@ class Lister:
             ):
                 refs.append(Ref("slurm", self._target, ids[0]))
         return refs
-
-
-def _matches(status: Status, query: JobQuery) -> bool:
-    return (
-        (query.finished or not status.final)
-        and (query.name is None or status.name == query.name)
-        and (not query.states or status.state in query.states)
-        and all(status.labels.get(k) == v for k, v in query.labels.items())
-    )
 
 
 def _number(job_id: str) -> tuple[int, int]:

@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gpujobs._model import Model, Text
+from gpujobs.options import Options, Text
 
 CONTAINERS = ("pyxis", "apptainer", "singularity")
 
 
-class SlurmOptions(Model):
+class SlurmOptions(Options):
     """``[targets.NAME]`` of a Slurm cluster.
 
     Attributes:

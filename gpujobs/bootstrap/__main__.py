@@ -1,5 +1,7 @@
 """`python -m gpujobs.bootstrap`, for a machine that has the package and not the program."""
 
-from gpujobs.bootstrap._cli import app
+import sys
 
-app(prog_name="gpujobs bootstrap")
+from gpujobs.cli import main
+
+sys.exit(main(["bootstrap", *sys.argv[1:]]))

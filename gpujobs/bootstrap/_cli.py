@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
 from gpujobs.bootstrap._cli_doctor import doctor
 from gpujobs.bootstrap._cli_monitoring import monitoring
-from gpujobs.bootstrap.gpu_operator import _cli as gpu_operator
-from gpujobs.bootstrap.gpu_sharing import _cli as gpu_sharing
-from gpujobs.bootstrap.microk8s import _cli as microk8s
-from gpujobs.bootstrap.slurm import _cli as slurm
+from gpujobs.bootstrap._cli_options import InOrder
+from gpujobs.bootstrap.gpu_operator._cli import app as gpu_operator
+from gpujobs.bootstrap.gpu_sharing._cli import app as gpu_sharing
+from gpujobs.bootstrap.microk8s._cli import app as microk8s
+from gpujobs.bootstrap.slurm._cli import app as slurm
+from gpujobs.cli._verb import SETTINGS, debug_option, example
 
 __all__ = ["app", "doctor"]
 
-app = typer.Typer(
+
+@click.group(
     name="bootstrap",
-    help="From a bare machine to a GPU cluster and back: look, set up, prove, take away.",
-    no_args_is_help=True,
+    cls=InOrder,
+    no_args_is_help=False,
+    context_settings=SETTINGS,
+    epilog=example("gpujobs bootstrap --help", "gpujobs bootstrap slurm plan"),
 )
-app.add_typer(slurm.app, name="slurm")
-app.add_typer(microk8s.app, name="microk8s")
-app.add_typer(gpu_operator.app, name="gpu-operator")
-app.add_typer(gpu_sharing.app, name="gpu-sharing")
-app.command()(monitoring)
+@debug_option
+def app() -> None:
+    """From a bare machine to a GPU cluster and back: look, set up, prove, take away."""
+
+
+for _part in (slurm, microk8s, gpu_operator, gpu_sharing, monitoring):
+    app.add_command(_part)

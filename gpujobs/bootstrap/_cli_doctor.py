@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from gpujobs.bootstrap import doctor as doctors
-from gpujobs.bootstrap._cli_options import LOCAL, Host, Json, SshOption, Sudo, Yes, connector
-from gpujobs.bootstrap._cli_output import confirm, err, out, print_json, reported
+from gpujobs.bootstrap._cli_options import as_json, command, connector, machine_options, yes
+from gpujobs.bootstrap._cli_output import confirm, err, out, print_json
 from gpujobs.bootstrap.visits import of_host, of_target
+from gpujobs.cli._completion import complete_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,31 +21,32 @@ if TYPE_CHECKING:
     from gpujobs.bootstrap.visits import Visit
 
 
+@command("gpujobs doctor", "gpujobs doctor --json")
+@machine_options
+@click.option(
+    "-t",
+    "--target",
+    metavar="NAME",
+    shell_complete=complete_targets,
+    help="What a target of the configuration is on.",
+)
+@click.option("--fix", is_flag=True, help="Run the fixes that lose nothing, after asking.")
+@yes
+@as_json
 def doctor(
-    *,
-    host: Host = LOCAL,
-    target: Annotated[
-        str | None, typer.Option("--target", "-t", help="What a target of the configuration is on.")
-    ] = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Run the fixes that lose nothing, after asking.")] = False,
-    yes: Yes = False,
-    sudo: Sudo = False,
-    ssh_option: SshOption = None,
-    json_: Json = False,
-) -> None:
+    *, host: str, sudo: bool, ssh_option: tuple[str, ...], target: str | None, fix: bool, yes: bool, json_: bool
+) -> int:
     """Say what is wrong with a machine, a cluster or a target, why, and what mends it."""
-    with reported():
-        visit = of_target(target) if target else of_host(host)
-        connect = connector(sudo=sudo, ssh_options=(*visit.ssh_options, *(ssh_option or ())))
-        found, troubles = _examine(visit, connect, fix=fix, yes=yes, quiet=json_)
-        if json_:
-            print_json({"systems": found, "troubles": [trouble.to_json() for trouble in troubles]})
-        elif not found:
-            out().print(f"There is neither {' nor '.join(visit.checkups)} on {visit.host}.")
-        elif not troubles:
-            out().print(f"{', '.join(found)} on {visit.host}: nothing is wrong.")
-    if troubles:
-        raise typer.Exit(1)
+    visit = of_target(target) if target else of_host(host)
+    connect = connector(sudo=sudo, ssh_options=(*visit.ssh_options, *ssh_option))
+    found, troubles = _examine(visit, connect, fix=fix, yes=yes, quiet=json_)
+    if json_:
+        print_json({"systems": found, "troubles": [trouble.to_json() for trouble in troubles]})
+    elif not found:
+        out().print(f"There is neither {' nor '.join(visit.checkups)} on {visit.host}.")
+    elif not troubles:
+        out().print(f"{', '.join(found)} on {visit.host}: nothing is wrong.")
+    return 1 if troubles else 0
 
 
 def _examine(

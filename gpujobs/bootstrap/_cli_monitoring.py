@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
+import click
 
-import typer
-
+from gpujobs.bootstrap._cli_options import command
 from gpujobs.bootstrap.monitoring import monitors
 
 
-def monitoring(
-    *,
-    service: Annotated[str, typer.Option("--service", help="The name of the GpuService that has metrics.")] = "vllm",
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where it runs.")] = "default",
-    operator: Annotated[str, typer.Option("--operator", help="The namespace of the GPU Operator.")] = "gpu-operator",
-    release: Annotated[
-        str, typer.Option("--release", help="Of the Prometheus operator, which looks for it as a label.")
-    ] = "kube-prom-stack",
-) -> None:
+@command("gpujobs bootstrap monitoring --service vllm | kubectl apply -f -")
+@click.option(
+    "--service", metavar="NAME", default="vllm", show_default=True, help="The name of the GpuService that has metrics."
+)
+@click.option("-n", "--namespace", metavar="NAME", default="default", show_default=True, help="Where it runs.")
+@click.option(
+    "--operator",
+    metavar="NAME",
+    default="gpu-operator",
+    show_default=True,
+    help="The namespace of the GPU Operator.",
+)
+@click.option(
+    "--release",
+    metavar="NAME",
+    default="kube-prom-stack",
+    show_default=True,
+    help="Of the Prometheus operator, which looks for it as a label.",
+)
+def monitoring(*, service: str, namespace: str, operator: str, release: str) -> None:
     """Print ServiceMonitors for a service and for DCGM: pipe them into `kubectl apply -f -`."""
-    sys.stdout.write(monitors(service=service, namespace=namespace, operator=operator, release=release))
+    click.echo(monitors(service=service, namespace=namespace, operator=operator, release=release), nl=False)

@@ -1,12 +1,17 @@
-"""Options that several bootstrap commands share."""
+"""What the bootstrap's commands share: how they are made, and the options that most of them take."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import functools
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
+from gpujobs.bootstrap._cli_output import reported
 from gpujobs.bootstrap.shell import LocalShell, SshShell, sudo_shell
+from gpujobs.cli._context import App
+from gpujobs.cli._options import several
+from gpujobs.cli._verb import SETTINGS, verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,26 +20,84 @@ if TYPE_CHECKING:
 
 LOCAL = "localhost"
 
-Host = Annotated[
-    str, typer.Option("--host", metavar="USER@HOST", help="The machine, over ssh; this one if it is not given.")
-]
-Sudo = Annotated[bool, typer.Option("--sudo", help="Become root there by `sudo -n`.")]
-SshOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--ssh-option", metavar="WORD", help="A word for ssh, such as -p2222 or -F./ssh.conf; may be repeated."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+machine_options = several(
+    [
+        click.option(
+            "--host",
+            metavar="USER@HOST",
+            default=LOCAL,
+            show_default=True,
+            help="The machine, over ssh; this one if it is not given.",
+        ),
+        click.option("--sudo", is_flag=True, help="Become root there by `sudo -n`."),
+        click.option(
+            "--ssh-option",
+            multiple=True,
+            metavar="WORD",
+            help="A word for ssh, such as -p2222 or -F./ssh.conf; may be repeated.",
+        ),
+    ]
+)
+as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON document instead of text.")
+yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
-def connector(*, sudo: bool, ssh_options: Sequence[str] | None) -> Callable[[str], Shell]:
-    """How a machine's name becomes a way to reach it."""
+class _Reported(click.Command):
+    """A command whose errors are told in two lines, after what the command that failed had printed."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        with reported(debug=ctx.ensure_object(App).debug):
+            return super().invoke(ctx)
+
+
+def command(*examples: str, name: str | None = None) -> Callable[[Callable[..., Any]], Any]:
+    """Make a function a command of the bootstrap."""
+    return verb(*examples, name=name, cls=_Reported)
+
+
+class InOrder(click.Group):
+    """Commands that its help lists in the order in which a person uses them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """As they were added."""
+        del ctx
+        return list(self.commands)
+
+
+def group(name: str, title: str, *commands: click.Command) -> click.Group:
+    """Commands that belong together; the help ends with an example of the first."""
+    made = InOrder(name, help=title, context_settings=SETTINGS, epilog=commands[0].epilog, no_args_is_help=False)
+    for one in commands:
+        made.add_command(one)
+    return made
+
+
+def on_machine(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which machine; the function gets ``host`` and ``connect`` for them."""
+
+    @machine_options
+    @functools.wraps(function)
+    def reach(*, host: str, sudo: bool, ssh_option: Sequence[str], **options: Any) -> Any:
+        return function(host, connector(sudo=sudo, ssh_options=ssh_option), **options)
+
+    return reach
+
+
+def connector(*, sudo: bool, ssh_options: Sequence[str]) -> Callable[[str], Shell]:
+    """How a machine's name becomes a way to reach it, until the command ends."""
+    end = click.get_current_context()
 
     def connect(name: str) -> Shell:
         if name == LOCAL:
             return sudo_shell() if sudo else LocalShell()
-        return SshShell(name, options=tuple(ssh_options or ()), sudo=sudo)
+        shell = SshShell(name, options=tuple(ssh_options), sudo=sudo)
+        end.call_on_close(shell.close)
+        return shell
 
     return connect
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given: what may be repeated is empty where it was not."""
+    return {name: value for name, value in options.items() if value is not None and value != ()}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
@@ -41,8 +42,8 @@ def print_json(document: Any) -> None:
 
 
 @contextlib.contextmanager
-def reported() -> Generator[None, None, None]:
-    """Turn an error into two lines and an exit code: what is wrong, what to do next."""
+def reported(*, debug: bool = False) -> Generator[None, None, None]:
+    """Turn an error into two lines and an exit code: what is wrong, what to do next; its traceback if asked for."""
     try:
         yield
     except ValidationError as e:
@@ -50,14 +51,16 @@ def reported() -> Generator[None, None, None]:
             field = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
             err().print(f"error: --{field}: {problem['msg'].removeprefix('Value error, ')}")
         err().print("Run the command with --help to see what it takes.")
-        raise typer.Exit(_USAGE) from e
+        raise click.exceptions.Exit(_USAGE) from e
     except GpuJobsError as e:
+        if debug:
+            err().print(traceback.format_exc(), style="dim")
         if isinstance(e, (CommandFailedError, StepFailedError)):
             for line in e.output.splitlines():
                 err().print(f"  | {line}", style="dim")
         err().print(f"error: {e.message}", style="red")
         err().print(e.next_step or "Run it again with what the message asks for.")
-        raise typer.Exit(1) from e
+        raise click.exceptions.Exit(1) from e
 
 
 class Progress:
@@ -80,9 +83,9 @@ class Progress:
         self._console.print(line, end=end)
 
 
-def print_plan(plan: Plan, looks: list[Look]) -> None:
-    """What is there and what is missing, with the exact commands for that."""
-    console = out()
+def print_plan(plan: Plan, looks: list[Look], console: Console | None = None) -> None:
+    """What is there and what is missing, with the exact commands for that; by default on standard output."""
+    console = console or out()
     for number, look in enumerate(looks, 1):
         mark, style = ("done", "green") if look.finding.done else ("to do", "yellow")
         line = Text(f"[{number}/{len(looks)}] ").append(f"{mark:<6}", style=style)
@@ -113,14 +116,19 @@ def confirm(question: str, *, yes: bool) -> None:
     """Go on only with a yes: given beforehand, or now at a terminal.
 
     Raises:
-        typer.Exit: It was no, or nobody is there to ask.
+        click.exceptions.Exit: It was no, or nobody is there to ask.
+        KeyboardInterrupt: It was Ctrl-C.
     """
     if yes:
         return
     if not sys.stdin.isatty():
         err().print(f"error: {question} There is no terminal to ask.")
         err().print("Give --yes to go on without a question.")
-        raise typer.Exit(_USAGE)
-    if not typer.confirm(question, err=True):
+        raise click.exceptions.Exit(_USAGE)
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort as e:
+        raise KeyboardInterrupt from e
+    if not agreed:
         err().print("Nothing was changed.")
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)

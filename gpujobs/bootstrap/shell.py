@@ -172,8 +172,9 @@ class SshShell:
 
     def close(self) -> None:
         """End the shared connection."""
-        words = ("ssh", "-o", f"ControlPath={self._socket}", "-O", "exit", "--", self.name)
-        subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if Path(self._socket).exists():
+            words = ("ssh", "-o", f"ControlPath={self._socket}", "-O", "exit", "--", self.name)
+            subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         self._directory.cleanup()
 
     def _words(self, argv: Argv) -> Argv:

@@ -46,7 +46,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "update": ("change", "Roll out another definition of a service."),
     },
     "Set up": {
-        "targets": ("targets", "List, show, check and log in to targets."),
+        "targets": ("targets", "List, show, check and log in to targets; print their rights."),
         "doctor": ("machines", "Find what is wrong with this machine or cluster, and the fix."),
         "bootstrap": ("machines", "Turn a bare machine into a GPU cluster."),
         "schema": ("schema", "Print the JSON Schema of a workload."),

@@ -43,10 +43,8 @@ def _lines(app: App, error: Exception) -> tuple[str, str]:
         return error.message, error.next_step or _step_for(error, see_help)
     if isinstance(error, Misuse):
         return error.message, error.next_step or see_help
-    # By attribute: typer brings a click of its own, whose errors are of other classes.
-    formatted = getattr(error, "format_message", None)
-    if callable(formatted):
-        return _sentence(str(formatted())), see_help
+    if isinstance(error, click.ClickException):
+        return _sentence(error.format_message()), see_help
     if isinstance(error, OSError) and error.strerror:
         on = f" ({error.filename})" if error.filename else ""
         return f"The system refused it: {error.strerror}{on}.", "Mend that and try again; --debug shows where it was."
@@ -73,10 +71,9 @@ def _sentence(text: str) -> str:
 
 def _code(app: App, error: Exception) -> int:
     """As the table of exit codes in docs/cli.md has it."""
-    usage = isinstance(error, click.UsageError) or hasattr(error, "format_message")
     if app.verb == "run" or isinstance(error, WaitTimeoutError):
         return OWN_FAILURE
-    if usage:
+    if isinstance(error, click.ClickException):
         return USAGE
     if isinstance(error, JobFailedError):
         return FAILED

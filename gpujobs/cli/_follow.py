@@ -13,12 +13,11 @@ import select
 import signal
 import sys
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gpujobs.cli import _output as output
-from gpujobs.cli._interrupt import handling
+from gpujobs.cli._interrupt import SLICE_S, handling, next_of
 from gpujobs.cli._pump import LogPump
 from gpujobs.states import Status
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from gpujobs.refs import Ref
 
 OnInterrupt = Literal["detach", "cancel", "ask"]
-_SLICE_S = 0.2
-"""The main thread blocks no longer at a time: a signal that comes just before it blocks is handled only after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +119,7 @@ class Follower:
             return self._events.get_nowait()
         except queue.Empty:
             self._writer.flush()
-        while True:
-            with suppress(queue.Empty):
-                return self._events.get(timeout=_SLICE_S)
+        return next_of(self._events)
 
     def _handle(self, event: _Event) -> None:
         if isinstance(event, _LogReady):
@@ -184,7 +179,7 @@ def _ask(ref: Ref) -> Literal["detach", "cancel", "stay"]:
     """What the person at the terminal wants; an end of input means to leave."""
     sys.stderr.write(f"\ngpujobs: {ref} is still there. [d]etach, [c]ancel it, or [Enter] to go on following? ")
     sys.stderr.flush()
-    while not select.select([sys.stdin], [], [], _SLICE_S)[0]:
+    while not select.select([sys.stdin], [], [], SLICE_S)[0]:
         pass
     answer = sys.stdin.readline()
     if not answer:

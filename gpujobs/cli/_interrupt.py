@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
 
 from gpujobs.cli import _output as output
 
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from gpujobs.cli._context import App
+
+_T = TypeVar("_T")
+SLICE_S = 0.2
+"""The main thread blocks no longer at a time: a signal that comes just before it blocks is handled only after it."""
+
+
+def next_of(events: queue.SimpleQueue[_T]) -> _T:
+    """The next event, however long it takes; signals are handled meanwhile."""
+    while True:
+        with suppress(queue.Empty):
+            return events.get(timeout=SLICE_S)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import click
 
 from gpujobs.cli import _options as options
 from gpujobs.cli import _types as types
+from gpujobs.cli._interrupt import next_of
 from gpujobs.cli._pump import LogPump, batches
 from gpujobs.cli._verb import pass_app, verb
 
@@ -79,7 +80,7 @@ def _as_they_come(lines: Iterator[LogLine], writer: LogWriter) -> None:
     pump = LogPump(lines, ready=lambda: events.put(None), done=lambda error: events.put(error or done))
     pump.start()
     while True:
-        event = events.get()
+        event = next_of(events)
         writer.write(pump.take())
         writer.flush()
         if event is done:

@@ -30,7 +30,7 @@ _name = click.argument("name", required=False, shell_complete=complete_targets)
 @options.json_output
 @click.pass_context
 def targets(ctx: click.Context, *, json_: bool) -> None:
-    """List, show, check and log in to targets.
+    """List, show, check and log in to targets; print their rights.
 
     Without a word: list.
     """
@@ -98,7 +98,24 @@ def login(app: App, *, name: str | None) -> None:
     app.client.login(name)
 
 
-for _command in (list_, show, check, login):
+@verb("gpujobs targets rbac prod | kubectl apply -f -", "gpujobs targets rbac prod --cluster")
+@_name
+@click.option("--account", default="gpujobs", metavar="NAME", help="The ServiceAccount to make (gpujobs).")
+@click.option("--cluster", is_flag=True, help="Also the optional rights that need the whole cluster.")
+@options.json_output
+@pass_app
+def rbac(app: App, *, name: str | None, account: str, cluster: bool, json_: bool) -> None:
+    """Print the least rights that a target needs, to be applied by an administrator."""
+    text = app.client.rbac(name, account=account, cluster=cluster)
+    if not json_:
+        output.write(text.encode())
+        return
+    import yaml  # noqa: PLC0415  # only to turn it into JSON
+
+    output.as_json(list(yaml.safe_load_all(text)))
+
+
+for _command in (list_, show, check, login, rbac):
     targets.add_command(_command)
 
 

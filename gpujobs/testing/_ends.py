@@ -99,7 +99,8 @@ class EndsContract(ContractBase):
         job, _ = self.run(client, self.job("exit 0"))
         nobody = Ref(job.ref.backend, job.ref.target, self.unknown_id(job.ref.id))
 
-        assert client.status(nobody).state is State.LOST
+        status = client.status(nobody)
+        assert (status.state, status.submitted_at) == (State.LOST, None)
         with pytest.raises(NotFoundError):
             list(client.logs(nobody))
         with pytest.raises(NotFoundError):

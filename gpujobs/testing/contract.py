@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from gpujobs.testing._ends import EndsContract
 from gpujobs.testing._fieldwise import FieldsContract
+from gpujobs.testing._powers import PowersContract
 from gpujobs.testing._verbs import VerbsContract
 
 __all__ = ["BackendContract", "CoreContract"]
@@ -26,5 +27,5 @@ class CoreContract(EndsContract, VerbsContract):
     """Ends, logs, keys and verbs: what even an in-memory backend keeps."""
 
 
-class BackendContract(CoreContract, FieldsContract):
+class BackendContract(CoreContract, FieldsContract, PowersContract):
     """The whole contract. A field that cannot be honoured is refused by name; the rest is not negotiable."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from gpujobs._model import Model
 from gpujobs.backend import JobQuery, LogQuery, Runtime, Submission, Submitted, Target, split_exit
 from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError, PreflightError, RejectedError, UnsupportedError
+from gpujobs.options import Options
 from gpujobs.reasons import Cause, Reason
 from gpujobs.refs import Ref
 from gpujobs.results import Capacity, GpuCapacity, LogLine
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["MemoryBackend", "MemoryOptions", "Outcome"]
 
 
-class MemoryOptions(Model):
+class MemoryOptions(Options):
     """The keys of a memory target: how many GPUs it pretends to have."""
 
     gpus: int = 4
@@ -131,14 +131,7 @@ class MemoryBackend:
         with self._store.lock:
             self._advance()
             found = [self._status(record.ref) for record in reversed(self._store.records.values())]
-        return [
-            s
-            for s in found
-            if (query.finished or not s.final)
-            and (query.name is None or s.name == query.name)
-            and (not query.states or s.state in query.states)
-            and all(s.labels.get(k) == v for k, v in query.labels.items())
-        ][: query.limit]
+        return [s for s in found if query.matches(s)][: query.limit]
 
     def logs(self, ref: Ref, query: LogQuery, /) -> Iterator[LogLine]:
         """All output appears when the job starts."""

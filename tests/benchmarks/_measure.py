@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import statistics
 import subprocess
 import time
@@ -24,6 +26,20 @@ class Figure(NamedTuple):
         budget = "" if self.wanted is None else f" (wanted: at most {self.wanted:g} {self.unit})"
         verdict = "" if self.wanted is None or self.value <= self.wanted else "  OVER"
         return f"{self.name:<28} {self.value:9.2f} {self.unit}{budget}{verdict}\n{'':<28} {self.detail}"
+
+    @property
+    def row(self) -> str:
+        """The line of a Markdown table."""
+        budget = "" if self.wanted is None else f"{self.wanted:g} {self.unit}"
+        return f"| {self.name} | {self.value:.1f} {self.unit} | {budget} | {self.detail} |"
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """A Markdown table of them, with the machine: for docs/benchmarks.md, unless the machine was busy."""
+    cpus, load = os.cpu_count() or 1, os.getloadavg()[1]
+    busy = f"; load {load:.1f}, so not for publication" if load > cpus else ""
+    head = f"{platform.system()} {platform.machine()}, {cpus} CPUs, Python {platform.python_version()}{busy}:"
+    return "\n".join([head, "", "| figure | measured | at most | |", "|---|---|---|---|", *(f.row for f in figures)])
 
 
 def timed(act: Callable[[], object]) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from _local import figures
-from _measure import Figure, pairs, program
+from _measure import Figure, pairs, program, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +30,17 @@ def starting(count: int) -> Iterator[Figure]:
 
 
 def main() -> None:
-    """Print the figures as they come."""
+    """Print the figures as they come, and all of them as a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=200, help="how often each is measured; 200 for figures to publish")
     count: int = parser.parse_args().pairs
     print(f"Python {platform.python_version()}, {count} pairs, medians")
+    found: list[Figure] = []
     for part in (starting(count), figures(count)):
         for figure in part:
             print(figure, flush=True)
+            found.append(figure)
+    print(f"\n{table(found)}")
 
 
 if __name__ == "__main__":

@@ -75,3 +75,15 @@ def scripted() -> ScriptedShell:
 def scripted_machine(scripted: ScriptedShell, machine: Machine) -> Machine:
     """The machine of the table, with its journal on the real disk."""
     return Machine("there", scripted, machine.journal)
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Path:
+    """microk8s: a directory of stand-ins, their state, and alice's home."""
+    stand_in = Path(__file__).parent / "stand_ins/stand_in.py"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "home").mkdir()
+    for name in ("snap", "microk8s", "usermod", "gpasswd", "getent", "groupdel", "id", "install"):
+        (tmp_path / "bin" / name).symlink_to(stand_in)
+    (tmp_path / "bin/chown").symlink_to("/bin/true")  # there is no alice
+    return tmp_path

@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from gpujobs.bootstrap._cli import app, doctor
+from gpujobs.cli import main
 
 GONE = ("--host", "root@nowhere.invalid", "--ssh-option=-oProxyCommand=false")
 
@@ -34,6 +35,27 @@ def test_a_host_that_is_gone_is_two_lines(verb: str) -> None:
     first, second = ended.stderr.splitlines()
     assert first.startswith("error: root@nowhere.invalid cannot be reached over ssh")
     assert second == "Make `ssh root@nowhere.invalid true` work without a question, and run this again."
+
+
+COMMANDS = (
+    *(f"slurm {verb}" for verb in ("plan", "apply", "verify", "undo", "nodes add root@n", "nodes remove root@n")),
+    *(f"microk8s {verb}" for verb in ("plan", "apply", "join root@n", "verify", "undo")),
+    *(f"gpu-operator {verb}" for verb in ("plan --set a.b=1", "apply", "verify --pod-timeout 9", "undo")),
+    *(f"gpu-sharing {verb}" for verb in ("plan --time-slice 2", "apply --mps 2", "verify", "undo")),
+)
+
+
+@pytest.mark.parametrize("json_", [(), ("--json",)])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_that_its_machine_is_gone(
+    command: str, json_: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each takes the options that name a machine, and nothing is printed for a program that reads the answer."""
+    code = main(["bootstrap", *command.split(), *GONE, *json_])
+
+    out, err = capfd.readouterr()
+    assert (code, out, len(err.splitlines())) == (1, "", 2)
+    assert err.startswith("error: root@nowhere.invalid cannot be reached over ssh")
 
 
 @pytest.mark.parametrize(
@@ -83,12 +105,12 @@ def test_undo_without_a_cluster_is_no_failure() -> None:
 
 def test_the_doctor_is_a_command_too() -> None:
     """The main program mounts it as ``gpujobs doctor``."""
-    code = "import typer; from gpujobs.bootstrap._cli import doctor; a = typer.Typer(); a.command()(doctor); a()"
-    ended = subprocess.run([sys.executable, "-c", code, *GONE, "--json"], capture_output=True, text=True, check=False)
+    argv = [sys.executable, "-m", "gpujobs.cli", "doctor", *GONE, "--json"]
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
 
     assert ended.returncode == 1
     assert "cannot be reached" in ended.stderr
-    assert doctor.__doc__ is not None
+    assert doctor.help is not None
 
 
 def test_without_a_terminal_nobody_is_asked() -> None:

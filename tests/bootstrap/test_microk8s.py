@@ -1,23 +1,20 @@
-"""microk8s is planned, applied, cut off anywhere, and taken back, with a recording snap and microk8s."""
+"""microk8s is planned, applied and taken back, with a recording snap and microk8s."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from gpujobs.bootstrap import Journal, LocalShell, Machine, Plan
+from gpujobs.bootstrap import LocalShell
 from gpujobs.bootstrap.engine import apply, undo
-from gpujobs.bootstrap.facts import Cpus, MachineFacts
 from gpujobs.bootstrap.microk8s import Microk8sWish
 from gpujobs.bootstrap.microk8s.microk8s import UNDOERS
-from gpujobs.bootstrap.microk8s.probes import Microk8sFacts
 from gpujobs.bootstrap.microk8s.steps import microk8s_steps
 from gpujobs.bootstrap.microk8s.verify import verify
 
-STAND_IN = Path(__file__).parent / "stand_ins/stand_in.py"
+from .microk8s_bed import facts, log, machine, machine_facts, plan, state
+
 LESSON = [
     "snap install microk8s --classic --channel=1.35/stable",
     "usermod -a -G microk8s alice",
@@ -27,58 +24,6 @@ LESSON = [
     "microk8s enable hostpath-storage",
     "snap alias microk8s.kubectl kubectl",
 ]
-
-
-def machine_facts(**changes: object) -> MachineFacts:
-    """An ordinary Ubuntu."""
-    facts = {
-        "hostname": "box", "os_id": "ubuntu", "os_version": "24.04", "os_name": "Ubuntu 24.04", "root": True,
-        "architecture": "x86_64", "systemd": True, "cgroups": "v2", "memory_mib": 16000, "disk_free_mib": 90000,
-        "cpus": Cpus(sockets=1, cores_per_socket=4, threads_per_core=1), "address": "10.0.0.4", "clock_offset_s": 0.0,
-    }  # fmt: skip
-    return MachineFacts.model_validate({**facts, **changes})
-
-
-def facts(home: Path, **changes: object) -> Microk8sFacts:
-    """That machine before microk8s."""
-    known = {"machine": machine_facts(), "snapd": True, "user": "alice", "home": str(home), "group": "alice"}
-    return Microk8sFacts.model_validate({**known, **changes})
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Path:
-    """A directory of stand-ins, their state, and alice's home."""
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "home").mkdir()
-    for name in ("snap", "microk8s", "usermod", "gpasswd", "id", "install", "chown"):
-        (tmp_path / "bin" / name).symlink_to(STAND_IN)
-    return tmp_path
-
-
-def machine(bed: Path, me: str) -> Machine:
-    """The machine with the stand-ins first on its PATH, and nothing else of a kubectl on it."""
-    shell = LocalShell("box", prefix=("env", f"STAND_IN={bed}", f"PATH={bed}/bin:/usr/sbin:/usr/bin:/sbin:/bin"))
-    return Machine("localhost", shell, Journal(shell, "microk8s", directory=f"{bed}/state", user=me))
-
-
-def plan(bed: Path, me: str, wish: Microk8sWish | None = None) -> Plan:
-    """The plan for that machine."""
-    wish = wish or Microk8sWish()
-    steps = microk8s_steps(wish, {"localhost": facts(bed / "home")}, {"localhost": machine(bed, me).shell})
-    # Whether this machine has a kubectl is its own business.
-    steps = tuple(step for step in steps if step.key != "command:alias")
-    return Plan("microk8s", {"localhost": machine(bed, me)}, steps, wish.model_dump(mode="json"))
-
-
-def state(bed: Path) -> dict[str, object]:
-    """What the stand-ins say is so."""
-    path = bed / "state.json"
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def log(bed: Path) -> list[str]:
-    """What was run that changes anything."""
-    return (bed / "log").read_text().splitlines() if (bed / "log").exists() else []
 
 
 def test_the_plan_has_the_lessons_commands_in_their_order(tmp_path: Path) -> None:
@@ -103,7 +48,7 @@ def test_apply_sets_it_up_and_the_second_apply_changes_nothing(bed: Path, me: st
 
     assert state(bed) == {
         "installed": True, "channel": "1.35/stable", "held": True, "addons": ["dns", "helm3", "hostpath-storage"],
-        "groups": ["alice", "microk8s"], "alias": False, "nodes": [],
+        "groups": ["alice", "microk8s"], "alias": False, "nodes": [], "group": True,
     }  # fmt: skip
     assert second.changed == []
     assert log(bed) == once
@@ -157,64 +102,6 @@ def test_no_secret_is_shown_or_noted(bed: Path, me: str, lock_file: str) -> None
     assert "hush-hush" not in shown + noted
 
 
-RUN = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-from test_microk8s import apply, machine, plan, undo, UNDOERS
-bed, me, lock = Path({bed!r}), {me!r}, {lock!r}
-if {verb!r} == "apply":
-    apply(plan(bed, me), lock_file=lock)
-else:
-    undo({{"localhost": machine(bed, me)}}, UNDOERS, lock_file=lock)
-"""
-
-
-def run(verb: str, bed: Path, me: str, lock_file: str) -> int:
-    """An apply or an undo in a process of its own, which may be killed."""
-    code = RUN.format(tests=str(Path(__file__).parent), bed=str(bed), me=me, lock=lock_file, verb=verb)
-    ended = subprocess.run([sys.executable, "-c", code], check=False).returncode
-    # The lock goes with the last process that holds its pipe, a moment after the one that was killed.
-    subprocess.run(["flock", "-w", "10", lock_file, "true"], check=True)
-    return ended
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("number", range(1, 7))
-def test_a_killed_apply_is_finished_by_the_next(bed: Path, me: str, lock_file: str, when: str, number: int) -> None:
-    """Killed before or after any of its six changes, it goes on where it was, and an undo leaves no trace."""
-    (bed / "kill").write_text(f"{when} {number}")
-    killed = run("apply", bed, me, lock_file)
-    (bed / "kill").unlink()
-
-    apply(plan(bed, me), lock_file=lock_file)
-    done = state(bed)
-    undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
-
-    assert killed == -9
-    assert done["addons"] == ["dns", "helm3", "hostpath-storage"]
-    assert (done["held"], done["groups"]) == (True, ["alice", "microk8s"])
-    assert (state(bed)["installed"], state(bed)["groups"]) == (False, ["alice"])
-    assert list((bed / "home").iterdir()) == []
-    assert not (bed / "state").exists()
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("number", range(7, 13))
-def test_a_killed_undo_is_finished_by_the_next(bed: Path, me: str, lock_file: str, when: str, number: int) -> None:
-    """Killed before or after any of its changes, the next undo takes back the rest."""
-    apply(plan(bed, me), lock_file=lock_file)
-    (bed / "kill").write_text(f"{when} {number}")
-    killed = run("undo", bed, me, lock_file)
-    (bed / "kill").unlink()
-
-    undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
-
-    assert killed == -9
-    assert (state(bed)["installed"], state(bed)["groups"]) == (False, ["alice"])
-    assert not (bed / "state").exists()
-
-
 def test_a_microk8s_that_was_there_stays(bed: Path, me: str, lock_file: str) -> None:
     """An undo takes back what was added to it: not itself, not the addon it had."""
     before = {"installed": True, "channel": "1.32/stable", "held": False, "addons": ["dns"], "groups": ["alice"]}
@@ -224,6 +111,34 @@ def test_a_microk8s_that_was_there_stays(bed: Path, me: str, lock_file: str) -> 
     undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
 
     assert {key: state(bed)[key] for key in before} == before
+
+
+def test_a_group_that_was_there_stays(bed: Path, me: str, lock_file: str) -> None:
+    """The snap takes the group it finds, and an undo leaves it, without the user that was put in."""
+    before = {"installed": False, "channel": "", "held": False, "addons": [], "groups": ["alice"], "group": True}
+    (bed / "state.json").write_text(json.dumps({**before, "alias": False, "nodes": []}))
+
+    apply(plan(bed, me), lock_file=lock_file)
+    undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
+
+    assert {key: state(bed)[key] for key in before} == before
+    assert "gpasswd -d alice microk8s" in log(bed)
+
+
+def test_a_group_with_somebody_in_it_stays_and_is_named(bed: Path, me: str, lock_file: str) -> None:
+    """A user that somebody else has put in does not lose it, though the group came with microk8s."""
+    apply(plan(bed, me), lock_file=lock_file)
+    (bed / "bin/getent").unlink()
+    (bed / "bin/getent").write_text("#!/bin/sh\necho microk8s:x:1001:bob,carol\n")
+    (bed / "bin/getent").chmod(0o755)
+
+    taken = undo({"localhost": machine(bed, me)}, UNDOERS, lock_file=lock_file)
+
+    assert state(bed)["group"] is True
+    assert (
+        "localhost: Note whether there is a group microk8s: the group microk8s stays: bob, carol are in it"
+        in taken.kept
+    )
 
 
 def test_a_microk8s_removed_by_hand_can_still_be_undone(bed: Path, me: str, lock_file: str) -> None:

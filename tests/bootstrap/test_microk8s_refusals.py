@@ -10,7 +10,7 @@ from gpujobs.bootstrap.microk8s.probes import parse_tracking
 from gpujobs.bootstrap.microk8s.steps import microk8s_steps
 from gpujobs.bootstrap.microk8s.verify import as_user
 
-from .test_microk8s import facts, machine_facts
+from .microk8s_bed import facts, machine_facts
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from gpujobs import GpuService
 from gpujobs.bootstrap._cli import app

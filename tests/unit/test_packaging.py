@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ["gpujobs", "gpujobs_kubernetes", "gpujobs_local", "gpujobs_slurm"]
-HEAVY = {"kubernetes", "requests", "yaml", "rich", "typer", "tenacity", "pydantic"}
+HEAVY = {"kubernetes", "requests", "yaml", "rich", "click", "typer", "tenacity", "pydantic"}
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
@@ -11,30 +13,39 @@ from unittest.mock import Mock
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
-SOURCE = Path(__file__).resolve().parents[1] / "tiers.py"
+SOURCE = Path(__file__).resolve().parents[1] / "tiers"
 HERE = ["lint", "types", "unit", "contract", "slurm"]
 REPORT = '<testsuites><testsuite tests="9" errors="1" failures="2" skipped="3"></testsuite></testsuites>'
 
 
 @pytest.fixture(scope="module")
-def tiers() -> ModuleType:
-    """The module behind ``tests/run``."""
-    spec = importlib.util.spec_from_file_location("tiers", SOURCE)
+def tiers() -> Iterator[ModuleType]:
+    """The program behind ``tests/run``."""
+    spec = importlib.util.spec_from_file_location("tiers", SOURCE / "__main__.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(SOURCE), *sys.path])
+        spec.loader.exec_module(module)
+        yield module
 
 
-def test_a_report_is_counted(tiers: Any, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def counting(tiers: ModuleType) -> ModuleType:
+    """Its part that counts."""
+    return sys.modules[tiers.Counts.__module__]
+
+
+def test_a_report_is_counted(counting: Any, tmp_path: Path) -> None:
     """Errors are failures; no report is nothing passed."""
     report = tmp_path / "report.xml"
-    assert str(tiers.read_report(report)) == "0 passed, 0 failed, 0 skipped"
+    assert str(counting.read_report(report)) == "0 passed, 0 failed, 0 skipped"
     report.write_text(REPORT)
-    assert str(tiers.read_report(report)) == "3 passed, 3 failed, 3 skipped"
+    assert str(counting.read_report(report)) == "3 passed, 3 failed, 3 skipped"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +59,7 @@ def test_a_report_is_counted(tiers: Any, tmp_path: Path) -> None:
 )
 def test_tiers_run_in_their_order(tiers: Any, argv: list[str], run: list[str], required: set[str]) -> None:
     """All that are here, or the named ones; ``all`` requires each."""
-    assert tiers.parse(argv, HERE) == (run, required)
+    assert tiers.parse(argv, HERE) == (run, required, False)
 
 
 @pytest.mark.parametrize("argv", [["nothing"], ["--require", "nothing"], ["docs"], ["--require", "kubernetes"]])
@@ -108,7 +119,7 @@ def test_a_required_tier_may_skip_nothing(
     assert lines.count(f"slurm: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped") == 1
 
 
-def test_only_the_rolling_suite_may_be_skipped_where_it_is_required(tiers: Any, tmp_path: Path) -> None:
+def test_only_the_rolling_suite_may_be_skipped_where_it_is_required(tiers: Any, counting: Any, tmp_path: Path) -> None:
     """Its skips are counted as skips and told, and do not make the tier fail; any other does."""
     report = tmp_path / "report.xml"
     skip = '<testcase><skipped message="SLURM OF {} NOT RUN: no chroot"/></testcase>'
@@ -116,8 +127,59 @@ def test_only_the_rolling_suite_may_be_skipped_where_it_is_required(tiers: Any, 
     for suite in ("sid", "trixie"):
         cases = "<testcase/>" + skip.format(suite)
         report.write_text(f'<testsuites><testsuite tests="2" skipped="1">{cases}</testsuite></testsuites>')
-        counts = tiers.read_report(report)
+        counts = counting.read_report(report)
         assert str(counts) == "1 passed, 0 failed, 1 skipped"
         ends[suite] = tiers.run_tier("slurm", {"slurm"}, run=Mock(return_value=counts))
 
     assert ends == {"sid": True, "trixie": False}
+
+
+LANES = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import lanes
+HOLD = "trap 'echo cleared away; exit 1' INT; touch {}; while :; do sleep 0.05; done"
+SCRIPTS = {
+    "quick": "echo; echo 'quick: 1 passed'",
+    "bad": "echo; echo 'bad: 1 failed'; exit 1",
+    "dies": "kill -9 $$",
+    "next": "echo; echo 'next: 1 passed'",
+    "slow": "while [ ! -e go ]; do sleep 0.02; done; echo one; sleep 0.1; echo 'slow: 2 passed'",
+    "held": HOLD.format("held"), "caught": HOLD.format("caught"), "never": "touch never",
+}
+print(lanes.side_by_side([w.split("+") for w in sys.argv[2:]], lambda tier: ["sh", "-c", SCRIPTS[tier]]))
+"""
+
+
+def lanes(directory: Path, *words: str) -> subprocess.Popen[str]:
+    """A run of these lanes, each of tiers joined by ``+``."""
+    argv = [sys.executable, "-c", LANES, str(SOURCE), *words]
+    return subprocess.Popen(argv, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_each_lane_goes_on_and_each_tier_is_told_as_a_whole(tmp_path: Path) -> None:
+    """In the order of their ends; one that failed or died stops nobody, and has a line."""
+    with lanes(tmp_path, "slow", "quick+bad+dies+next") as run:
+        assert run.stdout is not None
+        first = [run.stdout.readline() for _ in range(13)]
+        (tmp_path / "go").touch()
+        rest = run.stdout.read()
+
+    lines = [line.strip() for line in first if line.strip() and "begins" not in line]
+    assert lines == ["quick: 1 passed", "bad: 1 failed", "dies: 0 passed, 1 failed, 0 skipped", "next: 1 passed"]
+    assert rest == "one\nslow: 2 passed\n['bad', 'dies']\n"
+
+
+@pytest.mark.parametrize("number", [2, 15])
+def test_an_interrupt_ends_every_lane(tmp_path: Path, number: int) -> None:
+    """Each running tier may clear away, is waited for and told; none begins after it."""
+    with lanes(tmp_path, "held+never", "caught") as run:
+        while not ((tmp_path / "held").exists() and (tmp_path / "caught").exists()):
+            assert run.poll() is None
+            time.sleep(0.02)
+        run.send_signal(number)
+        out, error = run.communicate()
+
+    assert out.count("cleared away") == 2
+    assert f"KeyboardInterrupt: {number}" in error
+    assert not (tmp_path / "never").exists()

@@ -9,16 +9,17 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict
-
 from gpujobs.errors import ConflictError, GpuJobsError, NotFoundError, RejectedError, UnsupportedError
 from gpujobs.logfiles import LogFile, read_logs
+from gpujobs.options import Options, Text
 from gpujobs.refs import Ref
 from gpujobs_inline._process import Process
 from gpujobs_inline._states import Child, to_status, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from pydantic import BaseModel
 
     from gpujobs.backend import JobQuery, LogQuery, Runtime, Submission, Submitted, Target
     from gpujobs.results import LogLine
@@ -28,12 +29,10 @@ if TYPE_CHECKING:
 HONOURED = frozenset({"kind", "name", "command", "args", "env", "labels", "secrets", "time_limit", "grace"})
 
 
-class InlineOptions(BaseModel):
+class InlineOptions(Options):
     """The keys of ``[targets.NAME]`` besides ``backend``: the search path of every job."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: str = os.defpath
+    path: Text = os.defpath
 
 
 class InlineBackend:
@@ -105,14 +104,7 @@ class InlineBackend:
         """Newest first."""
         with self._lock:
             found = [to_status(self._child(self._ref(ident))) for ident in reversed(self._jobs)]
-        return [
-            status
-            for status in found
-            if (query.finished or not status.final)
-            and query.name in {None, status.name}
-            and (not query.states or status.state in query.states)
-            and query.labels.items() <= status.labels.items()
-        ][: query.limit]
+        return [status for status in found if query.matches(status)][: query.limit]
 
     def logs(self, ref: Ref, query: LogQuery, /) -> Iterator[LogLine]:
         """``gpujobs.logfiles`` reads and follows files; only where they lie is to be said."""

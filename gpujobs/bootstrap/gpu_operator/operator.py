@@ -26,6 +26,7 @@ from gpujobs.bootstrap.gpu_operator.wish import OperatorWish, release_of
 from gpujobs.bootstrap.kubernetes.access import Access, Which, choose
 from gpujobs.bootstrap.kubernetes.cluster import Cluster
 from gpujobs.bootstrap.kubernetes.facts import gather_cluster
+from gpujobs.bootstrap.kubernetes.managed import ManagedInCluster
 from gpujobs.bootstrap.kubernetes.place import machine_for, place_of
 from gpujobs.bootstrap.plan import Plan
 from gpujobs.bootstrap.steps import UNDOERS as BASIC_UNDOERS
@@ -37,12 +38,12 @@ if TYPE_CHECKING:
     from gpujobs.bootstrap.gpu_operator.probes import HostFacts
     from gpujobs.bootstrap.kubernetes.facts import ClusterFacts
     from gpujobs.bootstrap.shell import Argv, Shell
-    from gpujobs.bootstrap.step import Machine, Step
+    from gpujobs.bootstrap.step import Step
 
 UNDOERS: Mapping[str, Undoer] = {**BASIC_UNDOERS, HelmRelease.kind: HelmRelease.undo, DropIn.kind: DropIn.undo}
 
 
-class GpuOperator:
+class GpuOperator(ManagedInCluster[OperatorWish]):
     """The GPU Operator of one cluster.
 
     Args:
@@ -56,20 +57,13 @@ class GpuOperator:
     """
 
     def __init__(self, host: str, shell: Shell, which: Which | None = None) -> None:
-        self.host = host
-        self.cluster = Cluster(shell, choose(shell, which or Which()))
-        self.place = place_of(shell)
-        self.machine: Machine = machine_for(host, shell, f"gpu-operator-{self.cluster.identity()}", self.place)
+        cluster = Cluster(shell, choose(shell, which or Which()))
+        super().__init__(host, cluster, place_of(shell), what="gpu-operator", read=OperatorWish.model_validate)
 
     @property
     def access(self) -> Access:
         """How kubectl and helm are called."""
         return self.cluster.access
-
-    def wish(self) -> OperatorWish | None:
-        """What was asked for at the last apply, or None where there was none."""
-        kept = self.machine.journal.wish
-        return None if kept is None else OperatorWish.model_validate(kept)
 
     def plan(self, wish: OperatorWish) -> Plan:
         """What there is to do.
@@ -84,9 +78,7 @@ class GpuOperator:
         version = self._chart_version(wish)
         steps = self._steps(wish, facts, host, version)
         warned = list(preflight.warnings(wish, host, version))
-        return Plan(
-            f"gpu-operator-{facts.identity}", {self.host: self.machine}, steps, wish.model_dump(mode="json"), warned
-        )
+        return Plan(self.what, {self.host: self.machine}, steps, wish.model_dump(mode="json"), warned)
 
     def apply(self, wish: OperatorWish, *, on_event: OnEvent = engine.unwatched) -> Applied:
         """Do what is missing, and wait until the operator is ready.
@@ -94,7 +86,7 @@ class GpuOperator:
         Raises:
             StepFailedError: A step failed; another apply goes on from there.
         """
-        return engine.apply(self.plan(wish), on_event=on_event, lock_file=self.place.lock_file)
+        return self.carry_out(self.plan(wish), on_event=on_event)
 
     def undo(self, *, on_event: OnEvent = engine.unwatched) -> TakenBack:
         """Take back what was made, and nothing else.

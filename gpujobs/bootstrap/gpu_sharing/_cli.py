@@ -2,140 +2,112 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from gpujobs.bootstrap._cli_options import LOCAL, Host, Json, SshOption, Sudo, Yes, connector
-from gpujobs.bootstrap._cli_output import Progress, confirm, reported
+from gpujobs.bootstrap._cli_options import as_json, command, given, group, yes
+from gpujobs.bootstrap._cli_output import Progress, confirm
+from gpujobs.bootstrap._cli_verbs import apply_plan, show_checks, show_plan, show_taken
 from gpujobs.bootstrap.errors import RefusedError
 from gpujobs.bootstrap.gpu_sharing.sharing import GpuSharing
 from gpujobs.bootstrap.gpu_sharing.verify import verify as prove
 from gpujobs.bootstrap.gpu_sharing.wish import Sharing, SharingWish
-from gpujobs.bootstrap.kubernetes._cli_options import (
-    Chart,
-    Context,
-    DistributionOption,
-    Image,
-    Kubeconfig,
-    Timeout,
-    apply_plan,
-    given,
-    show_checks,
-    show_plan,
-    show_taken,
-)
+from gpujobs.bootstrap.kubernetes._cli_options import chart, image, in_cluster, pod_timeout
 from gpujobs.bootstrap.kubernetes.access import Which
 from gpujobs.bootstrap.kubernetes.trial import IMAGE
+from gpujobs.cli._options import several
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-app = typer.Typer(help="How the GPUs of a Kubernetes cluster are shared.", no_args_is_help=True)
+    from gpujobs.bootstrap.shell import Shell
 
-TimeSlice = Annotated[
-    int | None, typer.Option("--time-slice", metavar="N", help="Hand every GPU to N pods that take turns.")
-]
-Mps = Annotated[
-    int | None, typer.Option("--mps", metavar="N", help="Hand every GPU to N pods side by side, under MPS.")
-]
-Node = Annotated[
-    list[str] | None,
-    typer.Option("--node", metavar="NAME=HOW", help="For one node: time-slice:8, mps:2 or none; may be repeated."),
-]
-Rename = Annotated[bool, typer.Option("--rename", help="Call a share nvidia.com/gpu.shared.")]
-RefuseSeveral = Annotated[bool, typer.Option("--refuse-several", help="Refuse pods that ask for more than one share.")]
-MigStrategy = Annotated[str | None, typer.Option("--mig-strategy", help="none, single or mixed.")]
-Mig = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--mig", metavar="NODE=CONFIG", help="Slices of one node, such as gpu-03=all-1g.10gb; may be repeated."
-    ),
-]
+_wish_options = several(
+    [
+        click.option("--time-slice", type=int, metavar="N", help="Hand every GPU to N pods that take turns."),
+        click.option("--mps", type=int, metavar="N", help="Hand every GPU to N pods side by side, under MPS."),
+        click.option(
+            "--node",
+            multiple=True,
+            metavar="NAME=HOW",
+            help="For one node: time-slice:8, mps:2 or none; may be repeated.",
+        ),
+        click.option("--rename", is_flag=True, help="Call a share nvidia.com/gpu.shared."),
+        click.option("--refuse-several", is_flag=True, help="Refuse pods that ask for more than one share."),
+        click.option("--mig-strategy", metavar="NAME", help="none, single or mixed."),
+        click.option(
+            "--mig",
+            multiple=True,
+            metavar="NODE=CONFIG",
+            help="Slices of one node, such as gpu-03=all-1g.10gb; may be repeated.",
+        ),
+        chart,
+    ]
+)
 
 
-@app.command()
-def plan(
-    *, host: Host = LOCAL, time_slice: TimeSlice = None, mps: Mps = None, node: Node = None, rename: Rename = False,
-    refuse_several: RefuseSeveral = False, mig_strategy: MigStrategy = None, mig: Mig = None, chart: Chart = None,
-    distribution: DistributionOption = None, kubeconfig: Kubeconfig = None, context: Context = None,
-    sudo: Sudo = False, ssh_option: SshOption = None, json_: Json = False,
-) -> None:  # fmt: skip
+@command("gpujobs bootstrap gpu-sharing plan --time-slice 4")
+@in_cluster
+@_wish_options
+@as_json
+def plan(host: str, shell: Shell, which: dict[str, Any], *, json_: bool, **options: Any) -> None:
     """Look, and print the exact commands that apply would run; nothing is changed."""
-    with reported():
-        which = given(distribution=distribution, kubeconfig=kubeconfig, context=context)
-        handled = _handled(host, which, sudo=sudo, ssh_option=ssh_option)
-        wished = _wish(
-            handled, time_slice=time_slice, mps=mps, node=node, rename=rename, refuse_several=refuse_several,
-            mig_strategy=mig_strategy, mig=mig, chart=chart, which=which,
-        )  # fmt: skip
-        show_plan(handled.plan(wished), as_json=json_)
+    handled = GpuSharing(host, shell, Which.model_validate(which))
+    show_plan(handled.plan(_wish(handled, which, options)), as_json=json_)
 
 
-@app.command()
-def apply(
-    *, host: Host = LOCAL, time_slice: TimeSlice = None, mps: Mps = None, node: Node = None, rename: Rename = False,
-    refuse_several: RefuseSeveral = False, mig_strategy: MigStrategy = None, mig: Mig = None, chart: Chart = None,
-    distribution: DistributionOption = None, kubeconfig: Kubeconfig = None, context: Context = None,
-    sudo: Sudo = False, ssh_option: SshOption = None, yes: Yes = False, json_: Json = False,
-) -> None:  # fmt: skip
+@command("gpujobs bootstrap gpu-sharing apply --time-slice 4 --node gpu-03=none")
+@in_cluster
+@_wish_options
+@yes
+@as_json
+def apply(host: str, shell: Shell, which: dict[str, Any], *, yes: bool, json_: bool, **options: Any) -> None:
     """Do what is missing; a second time nothing is, and it says so."""
-    with reported():
-        which = given(distribution=distribution, kubeconfig=kubeconfig, context=context)
-        handled = _handled(host, which, sudo=sudo, ssh_option=ssh_option)
-        wished = _wish(
-            handled, time_slice=time_slice, mps=mps, node=node, rename=rename, refuse_several=refuse_several,
-            mig_strategy=mig_strategy, mig=mig, chart=chart, which=which,
-        )  # fmt: skip
-        apply_plan(
-            handled.plan(wished),
-            lambda: handled.apply(wished, on_event=Progress(several=False)),
-            yes=yes,
-            as_json=json_,
-            proof="gpujobs bootstrap gpu-sharing verify",
-        )
+    handled = GpuSharing(host, shell, Which.model_validate(which))
+    planned = handled.plan(_wish(handled, which, options))
+    apply_plan(
+        planned,
+        lambda on_event: handled.carry_out(planned, on_event=on_event),
+        yes=yes,
+        as_json=json_,
+        proof="gpujobs bootstrap gpu-sharing verify",
+    )
 
 
-@app.command()
-def verify(
-    *, host: Host = LOCAL, image: Image = None, pod_timeout: Timeout = 300, distribution: DistributionOption = None,
-    kubeconfig: Kubeconfig = None, context: Context = None, sudo: Sudo = False, ssh_option: SshOption = None,
-    json_: Json = False,
-) -> None:  # fmt: skip
+@command("gpujobs bootstrap gpu-sharing verify")
+@in_cluster
+@image
+@pod_timeout
+@as_json
+def verify(host: str, shell: Shell, which: dict[str, Any], *, image: str | None, pod_timeout: int, json_: bool) -> int:
     """Prove it: as many pods at once as there are shares, on no more GPUs than there are."""
-    with reported():
-        which = given(distribution=distribution, kubeconfig=kubeconfig, context=context)
-        handled = _handled(host, which, sudo=sudo, ssh_option=ssh_option)
-        wished = _wish(handled)
-        good = show_checks(prove(handled.cluster, wished, image=image or IMAGE, timeout_s=pod_timeout), as_json=json_)
-    if not good:
-        raise typer.Exit(1)
+    handled = GpuSharing(host, shell, Which.model_validate(which))
+    checks = prove(handled.cluster, _wish(handled, which, {}), image=image or IMAGE, timeout_s=pod_timeout)
+    return show_checks(checks, as_json=json_)
 
 
-@app.command()
-def undo(
-    *, host: Host = LOCAL, distribution: DistributionOption = None, kubeconfig: Kubeconfig = None,
-    context: Context = None, sudo: Sudo = False, ssh_option: SshOption = None, yes: Yes = False, json_: Json = False,
-) -> None:  # fmt: skip
+@command("gpujobs bootstrap gpu-sharing undo")
+@in_cluster
+@yes
+@as_json
+def undo(host: str, shell: Shell, which: dict[str, Any], *, yes: bool, json_: bool) -> None:
     """Put everything back, and wait until the nodes hand out the former number."""
-    with reported():
-        which = given(distribution=distribution, kubeconfig=kubeconfig, context=context)
-        handled = _handled(host, which, sudo=sudo, ssh_option=ssh_option)
-        if len(handled.machine.journal):
-            confirm("Share the GPUs as before gpujobs? The device plugins are restarted; pods go on.", yes=yes)
-        show_taken(handled.undo(on_event=Progress(several=False)), as_json=json_)
+    handled = GpuSharing(host, shell, Which.model_validate(which))
+    if len(handled.machine.journal):
+        confirm("Share the GPUs as before gpujobs? The device plugins are restarted; pods go on.", yes=yes)
+    show_taken(handled.undo(on_event=Progress(several=False)), as_json=json_)
 
 
-def _handled(host: str, which: dict[str, Any], *, sudo: bool, ssh_option: Sequence[str] | None) -> GpuSharing:
-    return GpuSharing(host, connector(sudo=sudo, ssh_options=ssh_option)(host), Which.model_validate(which))
+app = group("gpu-sharing", "How the GPUs of a Kubernetes cluster are shared.", plan, apply, verify, undo)
 
 
-def _wish(handled: GpuSharing, **options: Any) -> SharingWish:
+def _wish(handled: GpuSharing, which: dict[str, Any], options: dict[str, Any]) -> SharingWish:
     """What is wished now; what was wished before only where nothing is."""
-    wished = wish_of(**options) if options else {}
+    wished = wish_of(**options)
     before = handled.wish()
     if wished:
-        return SharingWish.model_validate({**wished, **options.get("which", {})})
+        return SharingWish.model_validate({**wished, **which})
     if before is None:
         raise RefusedError(
             "Nothing is asked for, and nothing was before.", next_step="Give --time-slice 4, or see --help for more."
@@ -146,14 +118,13 @@ def _wish(handled: GpuSharing, **options: Any) -> SharingWish:
 def wish_of(  # the options' own help says what they are
     *, time_slice: int | None = None, mps: int | None = None, node: Sequence[str] | None = None, rename: bool = False,
     refuse_several: bool = False, mig_strategy: str | None = None, mig: Sequence[str] | None = None,
-    chart: str | None = None, which: object = None,
+    chart: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The fields of a wish that these options mean; none where nothing is asked for.
 
     Raises:
         RefusedError: Both time-slicing and MPS are asked for, or a word is no NAME=VALUE.
     """
-    del which
     if time_slice is not None and mps is not None:
         raise RefusedError("A GPU is shared by time-slicing or by MPS, not both.", next_step="Give one of the two.")
     manner = {"rename": rename, "refuse_several": refuse_several}

@@ -16,7 +16,7 @@ from gpujobs.bootstrap.gpu_sharing.plugin import Allocatable, PluginRestart
 from gpujobs.bootstrap.gpu_sharing.values import HelmValues
 from gpujobs.bootstrap.gpu_sharing.wish import SharingWish
 from gpujobs.bootstrap.kubernetes.facts import gather_cluster, parse_node
-from gpujobs.bootstrap.kubernetes.place import machine_for
+from gpujobs.bootstrap.kubernetes.managed import ManagedInCluster
 from gpujobs.bootstrap.plan import Plan
 from gpujobs.bootstrap.steps import UNDOERS as BASIC_UNDOERS
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gpujobs.bootstrap.kubernetes.access import Which
     from gpujobs.bootstrap.kubernetes.facts import ClusterFacts, Policy
     from gpujobs.bootstrap.shell import Shell
-    from gpujobs.bootstrap.step import Machine, Step
+    from gpujobs.bootstrap.step import Step
 
 UNDOERS: Mapping[str, Undoer] = {
     **BASIC_UNDOERS,
@@ -37,7 +37,7 @@ _BEFORE = "numbers"
 _FALL_S = 60
 
 
-class GpuSharing:
+class GpuSharing(ManagedInCluster[SharingWish]):
     """How the GPUs of one cluster are shared.
 
     Args:
@@ -52,16 +52,13 @@ class GpuSharing:
 
     def __init__(self, host: str, shell: Shell, which: Which | None = None) -> None:
         self._operator = GpuOperator(host, shell, which)
-        self.host = host
-        self.cluster = self._operator.cluster
-        self.place = self._operator.place
-        self._what = f"gpu-sharing-{self.cluster.identity()}"
-        self.machine: Machine = machine_for(host, shell, self._what, self.place)
-
-    def wish(self) -> SharingWish | None:
-        """What was asked for at the last apply, or None where there was none."""
-        kept = self.machine.journal.wish
-        return None if kept is None else SharingWish.model_validate(kept)
+        super().__init__(
+            host,
+            self._operator.cluster,
+            self._operator.place,
+            what="gpu-sharing",
+            read=SharingWish.model_validate,
+        )
 
     def plan(self, wish: SharingWish) -> Plan:
         """What there is to do.
@@ -72,7 +69,7 @@ class GpuSharing:
         facts = gather_cluster(self.cluster)
         policy = _refuse(wish, facts)
         return Plan(
-            self._what,
+            self.what,
             {self.host: self.machine},
             tuple(self._steps(wish, facts, policy)),
             wish.model_dump(mode="json"),
@@ -85,7 +82,7 @@ class GpuSharing:
         Raises:
             StepFailedError: A step failed; another apply goes on from there.
         """
-        return engine.apply(self.plan(wish), on_event=on_event, lock_file=self.place.lock_file)
+        return self.carry_out(self.plan(wish), on_event=on_event)
 
     def undo(self, *, on_event: OnEvent = engine.unwatched, sleep: Callable[[float], None] = time.sleep) -> TakenBack:
         """Take back what was changed, and wait for the former numbers.

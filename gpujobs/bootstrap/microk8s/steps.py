@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from gpujobs.bootstrap.kubernetes.wait import Wait
+from gpujobs.bootstrap.microk8s.group import GROUP, GroupBefore
 from gpujobs.bootstrap.microk8s.join import Join
 from gpujobs.bootstrap.microk8s.kubeconfig import KubeconfigContext
 from gpujobs.bootstrap.microk8s.network import NetworkBefore
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from gpujobs.bootstrap.shell import Argv, Shell
     from gpujobs.bootstrap.step import Step
 
-GROUP = "microk8s"
 _LIST: Argv = ("snap", "list", "microk8s")
 _SNAP_S = 1800
 
@@ -46,6 +46,7 @@ def microk8s_steps(
 
 def _installed(wish: Microk8sWish, host: str, facts: Microk8sFacts) -> Iterator[Step]:
     yield NetworkBefore(host)
+    yield GroupBefore(host)
     if not facts.snapd:
         yield Packages(host, "Install snapd", ("snapd",))
     yield Command(

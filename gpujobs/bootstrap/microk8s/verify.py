@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from gpujobs.bootstrap.gpu_operator.steps import unready
 from gpujobs.bootstrap.kubernetes.facts import parse_node
+from gpujobs.bootstrap.microk8s.group import GROUP
 from gpujobs.bootstrap.verify import Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gpujobs.bootstrap.shell import Argv, Completed, Shell
-
-_GROUP = "microk8s"
 
 
 def verify(shell: Shell, user: str, machines: int) -> Iterator[Check]:
@@ -38,13 +37,13 @@ def as_user(user: str, argv: Argv) -> Argv:
     """A command as a user whose present login may be older than the group; ``sg`` gives the group to this one."""
     if user == "root":
         return argv
-    return ("runuser", "-u", user, "--", "sg", _GROUP, "-c", shlex.join(argv))
+    return ("runuser", "-u", user, "--", "sg", GROUP, "-c", shlex.join(argv))
 
 
 def _group_check(shell: Shell, user: str) -> Check:
-    member = _GROUP in shell.run(("id", "-nG", user)).text.split()
-    hint = f"shells of {user} that were open before need a new login, or `newgrp {_GROUP}`"
-    return Check(f"{user} is in the group {_GROUP}", member, hint if member else f"run: usermod -a -G {_GROUP} {user}")
+    member = GROUP in shell.run(("id", "-nG", user)).text.split()
+    hint = f"shells of {user} that were open before need a new login, or `newgrp {GROUP}`"
+    return Check(f"{user} is in the group {GROUP}", member, hint if member else f"run: usermod -a -G {GROUP} {user}")
 
 
 def _nodes_check(completed: Completed, machines: int) -> Check:

@@ -21,6 +21,8 @@ _CREATE = (
     "CREATE USER IF NOT EXISTS 'slurm'@'localhost' IDENTIFIED VIA unix_socket; "
     f"GRANT ALL ON {conf.DATABASE}.* TO 'slurm'@'localhost'"
 )
+# Debian's purge of slurmdbd deletes the log of slurmctld, which may go on running: have it begin another.
+_REOPEN_LOG = "kill -USR2 $(cat /run/slurmctld.pid)"
 _GRANTED = "SHOW GRANTS FOR 'slurm'@'localhost'"
 
 
@@ -49,7 +51,13 @@ def accounting_steps(wish: SlurmWish, controller: SlurmFacts) -> list[Step]:
             undo_run=(("mariadb", "-e", "DROP USER IF EXISTS 'slurm'@'localhost'"),),
             keeps=f"the database {conf.DATABASE} stays: it holds the records of your jobs",
         ),
-        Packages(host, "Install slurmdbd", ("slurm-wlm-mysql-plugin", "slurmdbd"), source=wish.source),
+        Packages(
+            host,
+            "Install slurmdbd",
+            ("slurm-wlm-mysql-plugin", "slurmdbd"),
+            source=wish.source,
+            after_removal=("sh", "-c", _REOPEN_LOG),
+        ),
         File(
             host,
             "Write slurmdbd.conf",

@@ -82,6 +82,7 @@ def slurm_conf(wish: SlurmWish, cluster: Mapping[str, SlurmFacts]) -> str:
         f"TaskPlugin={'task/affinity,task/cgroup' if contained else 'task/none'}",
         f"JobAcctGatherType=jobacct_gather/{'cgroup' if contained else 'linux'}",
         "SchedulerType=sched/backfill",
+        *_scheduling(wish, controller),
         "SelectType=select/cons_tres",
         "SelectTypeParameters=CR_Core_Memory",
         f"GresTypes={'gpu,shard' if wish.shards else 'gpu'}",
@@ -95,6 +96,12 @@ def slurm_conf(wish: SlurmWish, cluster: Mapping[str, SlurmFacts]) -> str:
 
 def _alternative_auth(wish: SlurmWish) -> list[str]:
     return ["AuthAltTypes=auth/jwt", f"AuthAltParameters=jwt_key={JWT_KEY}"] if wish.rest else []
+
+
+def _scheduling(wish: SlurmWish, controller: SlurmFacts) -> list[str]:
+    # 23.11.4 without job records says of every job: "sched: JobId=1 has invalid account"
+    # Only backfill starts it then, and that looks every 30 seconds by default.
+    return ["SchedulerParameters=bf_interval=2"] if controller.release == (23, 11) and not wish.accounting else []
 
 
 def _accounting(wish: SlurmWish, controller: SlurmFacts) -> list[str]:

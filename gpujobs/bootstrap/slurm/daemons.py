@@ -115,16 +115,20 @@ SLURMDBD = Daemon(
     "/var/log/slurm/slurmdbd.log",
 )
 
-SLURMCTLD = Daemon(
-    "Run slurmctld, which decides",
-    "slurmctld",
-    "slurmctld",
-    (("slurmctld",),),
-    "/run/slurmctld.pid",
-    (f"{_ETC}/slurm.conf", f"{_ETC}/gres.conf", f"{_ETC}/cgroup.conf", "/etc/munge/munge.key", JWT_KEY),
-    ("sh", "-c", "scontrol ping | grep -q 'is UP'"),
-    "/var/log/slurm/slurmctld.log",
-)
+
+def slurmctld(wish: SlurmWish) -> Daemon:
+    """The daemon that decides."""
+    tokens = (JWT_KEY,) if wish.rest else ()
+    return Daemon(
+        "Run slurmctld, which decides",
+        "slurmctld",
+        "slurmctld",
+        (("slurmctld",),),
+        "/run/slurmctld.pid",
+        (f"{_ETC}/slurm.conf", f"{_ETC}/gres.conf", f"{_ETC}/cgroup.conf", "/etc/munge/munge.key", *tokens),
+        ("sh", "-c", "scontrol ping | grep -q 'is UP'"),
+        "/var/log/slurm/slurmctld.log",
+    )
 
 
 def slurmd(facts: SlurmFacts) -> Daemon:

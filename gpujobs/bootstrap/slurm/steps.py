@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpujobs.bootstrap.slurm import conf
 from gpujobs.bootstrap.slurm.accounting import accounting_steps
-from gpujobs.bootstrap.slurm.daemons import MUNGE, SLURMCTLD, slurmd
+from gpujobs.bootstrap.slurm.daemons import MUNGE, slurmctld, slurmd
 from gpujobs.bootstrap.slurm.rest import rest_steps
 from gpujobs.bootstrap.steps import Command, CopiedFile, Directory, File, Packages, SecretFile
 
@@ -55,7 +55,7 @@ def slurm_steps(wish: SlurmWish, cluster: Mapping[str, SlurmFacts], shells: Mapp
     controller = cluster[wish.controller]
     if wish.accounting:
         steps += accounting_steps(wish, controller)
-    steps.append(SLURMCTLD.service(wish.controller, systemd=controller.machine.systemd))
+    steps.append(slurmctld(wish).service(wish.controller, systemd=controller.machine.systemd))
     steps += [slurmd(cluster[name]).service(name, systemd=cluster[name].machine.systemd) for name in wish.workers]
     if wish.rest:
         steps += rest_steps(wish, controller)
@@ -65,7 +65,7 @@ def slurm_steps(wish: SlurmWish, cluster: Mapping[str, SlurmFacts], shells: Mapp
 
 def _before(wish: SlurmWish, name: str, facts: SlurmFacts) -> list[Step]:
     daemons = [MUNGE]
-    daemons += [SLURMCTLD] if name == wish.controller else []
+    daemons += [slurmctld(wish)] if name == wish.controller else []
     daemons += [slurmd(facts)] if name in wish.workers else []
     return [daemon.before(name, systemd=facts.machine.systemd) for daemon in daemons]
 
@@ -74,13 +74,13 @@ def _installed(wish: SlurmWish, name: str, controller: Shell) -> list[Step]:
     packages = ["munge", "slurm-client"]
     packages += ["slurmctld"] if name == wish.controller else []
     packages += ["slurmd"] if name in wish.workers else []
-    # Every daemon loads what slurm.conf names as another way to prove who one is.
-    packages += ["slurm-wlm-jwt-plugin"] if wish.rest else []
     key: Step = (
         SecretFile(name, "Have a munge key", MUNGE_KEY, 128, 0o400, "munge:munge")
         if name == wish.controller
         else CopiedFile(name, "Have the controller's munge key", MUNGE_KEY, controller, 0o400, "munge:munge")
     )
+    # Every daemon loads what slurm.conf names as another way to prove who one is.
+    tokens = Packages(name, "Install the plug-in for tokens", ("slurm-wlm-jwt-plugin",), source=wish.source)
     return [
         Packages(
             name,
@@ -90,6 +90,7 @@ def _installed(wish: SlurmWish, name: str, controller: Shell) -> list[Step]:
             accounts=("munge", "slurm"),
             directories=("/etc/slurm", "/etc/munge", "/var/lib/slurm", "/var/log/slurm"),
         ),
+        *([tokens] if wish.rest else []),
         key,
     ]
 

@@ -9,6 +9,7 @@ from gpujobs.bootstrap.steps.directory import Directory
 from gpujobs.bootstrap.steps.file import CopiedFile, File, SecretFile
 from gpujobs.bootstrap.steps.packages import Packages
 from gpujobs.bootstrap.steps.service import RunningBefore, Service
+from gpujobs.bootstrap.steps.take_back import TakeBack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,4 +31,5 @@ __all__ = [
     "RunningBefore",
     "SecretFile",
     "Service",
+    "TakeBack",
 ]

@@ -21,22 +21,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class File:
-    """A file with exactly this content, mode and owner."""
+class _AtPath:
+    """A file, whatever is to be in it."""
 
-    kind: ClassVar[str] = "file"
     host: str
     title: str
     path: str
-    content: str
-    mode: int = 0o644
-    owner: str = "root:root"
-    secret: bool = False
 
     @property
     def key(self) -> str:
         """The path makes it one of a kind."""
         return f"file:{self.path}"
+
+    @staticmethod
+    def undo(machine: Machine, data: Mapping[str, Any]) -> Undone:
+        """Put back what was there before, or nothing."""
+        return _restore(machine, data)
+
+
+@dataclass(frozen=True)
+class File(_AtPath):
+    """A file with exactly this content, mode and owner."""
+
+    kind: ClassVar[str] = "file"
+    content: str
+    mode: int = 0o644
+    owner: str = "root:root"
+    secret: bool = False
 
     def commands(self) -> tuple[str, ...]:
         """The command with the whole content, or without it where it is a secret."""
@@ -54,28 +65,15 @@ class File:
         """Write it, with the earlier content in the journal."""
         _put(machine, self, self.content.encode())
 
-    @staticmethod
-    def undo(machine: Machine, data: Mapping[str, Any]) -> Undone:
-        """Put back what was there before, or nothing."""
-        return _restore(machine, data)
-
 
 @dataclass(frozen=True)
-class SecretFile:
+class SecretFile(_AtPath):
     """A key of random bytes, made where it is used and shown nowhere; one that is there already stays."""
 
     kind: ClassVar[str] = "secret-file"
-    host: str
-    title: str
-    path: str
     size: int
     mode: int
     owner: str
-
-    @property
-    def key(self) -> str:
-        """The path makes it one of a kind."""
-        return f"file:{self.path}"
 
     def commands(self) -> tuple[str, ...]:
         """The command, with the source of the bytes and not the bytes."""
@@ -94,28 +92,15 @@ class SecretFile:
         usable = state is not None and len(state.content) >= self.size
         _put(machine, self, state.content if state is not None and usable else secrets.token_bytes(self.size))
 
-    @staticmethod
-    def undo(machine: Machine, data: Mapping[str, Any]) -> Undone:
-        """Put back what was there before, or nothing."""
-        return _restore(machine, data)
-
 
 @dataclass(frozen=True)
-class CopiedFile:
+class CopiedFile(_AtPath):
     """A key that has to be the same on two machines, carried between them and shown nowhere."""
 
     kind: ClassVar[str] = "copied-file"
-    host: str
-    title: str
-    path: str
     source: Shell
     mode: int
     owner: str
-
-    @property
-    def key(self) -> str:
-        """The path makes it one of a kind."""
-        return f"file:{self.path}"
 
     def commands(self) -> tuple[str, ...]:
         """The command, with the machine the bytes come from and not the bytes."""
@@ -144,11 +129,6 @@ class CopiedFile:
                 next_step="Set that machine up first; then run this again.",
             )
         _put(machine, self, wanted.content)
-
-    @staticmethod
-    def undo(machine: Machine, data: Mapping[str, Any]) -> Undone:
-        """Put back what was there before, or nothing."""
-        return _restore(machine, data)
 
 
 def _install(step: File | SecretFile | CopiedFile) -> str:

@@ -40,6 +40,7 @@ class Packages:
         directories: What comes with these packages and goes with them: if one of them was there before,
             an undo removes the packages and leaves their configuration, since a purge asks nobody.
         leaves: Paths with the user's data that the packages leave behind when they go.
+        after_removal: A command for what their removal breaks in others.
     """
 
     kind: ClassVar[str] = "packages"
@@ -50,6 +51,7 @@ class Packages:
     accounts: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     leaves: tuple[str, ...] = ()
+    after_removal: Argv = ()
 
     @property
     def key(self) -> str:
@@ -98,6 +100,7 @@ class Packages:
             "absent": [path for path in self.directories if files.read(shell, path) is None],
             "purge": all(files.read(shell, path) is None for path in self.directories),
             "leaves": list(self.leaves),
+            "after_removal": list(self.after_removal),
         }
         machine.journal.begin(self.key, self.kind, self.title, data)
         machine.journal.update(self.key, names=data["names"])
@@ -110,6 +113,8 @@ class Packages:
         if going:
             verb = "purge" if data["purge"] else "remove"
             checked(machine.shell, (*_APT, *_WAIT, verb, *going), timeout_s=_TIMEOUT_S)
+            if data.get("after_removal"):
+                machine.shell.run(tuple(data["after_removal"]))
         for account in data["accounts"] if going == names else ():
             machine.shell.run(("userdel", account))
             machine.shell.run(("groupdel", account))

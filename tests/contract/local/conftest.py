@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gpujobs import Job, Status
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Bench:

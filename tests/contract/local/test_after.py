@@ -19,7 +19,7 @@ def test_a_chain_falls_when_its_first_job_fails(bench: Bench) -> None:
     third = bench.submit("true", after=[second])
 
     for job, upstream in ((second, first), (third, second)):
-        status = job.wait(timeout=20)
+        status = job.wait(timeout=60)
         assert (status.state, status.reason and status.reason.code) == (State.FAILED, Reason.DEPENDENCY)
         assert f"after {upstream.ref.id} ended well, and that did not" in str(status.reason)
         assert status.started_at is None
@@ -29,12 +29,12 @@ def test_after_several_waits_for_all(bench: Bench) -> None:
     """It starts when the last of them has ended, and says which it waits for."""
     quick, slow = bench.submit("true"), bench.submit("sleep 1; date +%s.%N")
     job = bench.submit("date +%s.%N", after=[quick, slow])
-    quick.wait(timeout=20)
+    quick.wait(timeout=60)
 
     status = job.status()
     assert (status.reason and status.reason.code) == Reason.DEPENDENCY
     assert slow.ref.id in str(status.reason)
-    assert job.wait(timeout=20).succeeded
+    assert job.wait(timeout=60).succeeded
     assert bench.text(job) > bench.text(slow)
 
 
@@ -45,7 +45,7 @@ def test_after_an_array_waits_for_every_element(bench: Bench) -> None:
     good = bench.submit("true", after=[f"{array.ref}_2"])
     bad = bench.submit("true", after=[f"{array.ref}_1"])
 
-    states = [job.wait(timeout=20).state for job in (whole, good, bad)]
+    states = [job.wait(timeout=60).state for job in (whole, good, bad)]
     assert states == [State.FAILED, State.SUCCEEDED, State.FAILED]
 
 
@@ -58,10 +58,10 @@ def test_a_deleted_upstream_is_no_good_end(bench: Bench) -> None:
     upstream.delete()
     holder.cancel()
 
-    status = after_ok.wait(timeout=20)
+    status = after_ok.wait(timeout=60)
     assert (status.state, status.reason and status.reason.code) == (State.FAILED, Reason.DEPENDENCY)
     assert "was deleted" in str(status.reason)
-    assert after_any.wait(timeout=20).succeeded
+    assert after_any.wait(timeout=60).succeeded
 
 
 @pytest.mark.parametrize("name", ["987654", "1_7", "0", "x", "99999999999999999999999999", "\u00b2", "1_\u00b2"])
@@ -87,5 +87,5 @@ def test_a_cancelled_upstream_is_no_good_end(bench: Bench) -> None:
     job = bench.submit("true", after=[upstream])
     upstream.cancel()
 
-    status = job.wait(timeout=20)
+    status = job.wait(timeout=60)
     assert (status.state, status.reason and status.reason.code) == (State.FAILED, Reason.DEPENDENCY)

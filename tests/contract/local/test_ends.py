@@ -34,7 +34,7 @@ def test_a_time_limit_ends_the_whole_group(bench: Bench) -> None:
     """Children in the group go with their parent."""
     job, _ = bench.run("sleep 600 & sleep 600 & wait", time_limit=0.5, grace=1)
 
-    bench.until(lambda: not bench.processes(job), 5)
+    bench.until(lambda: not bench.processes(job))
 
 
 ESCAPE = """
@@ -61,7 +61,7 @@ def test_what_escaped_its_group_is_ended_too(bench: Bench, how: str) -> None:
     if how == "cancel":
         job.cancel()
 
-    assert job.wait(timeout=20).state is (State.CANCELLED if how == "cancel" else State.FAILED)
+    assert job.wait(timeout=60).state is (State.CANCELLED if how == "cancel" else State.FAILED)
     bench.until(lambda: not bench.processes(job), 10)
     bench.until(lambda: bench.client.capacity().free == 4, 10)
 
@@ -69,12 +69,12 @@ def test_what_escaped_its_group_is_ended_too(bench: Bench, how: str) -> None:
 def test_a_gpu_is_not_free_while_a_left_child_holds_on(bench: Bench) -> None:
     """The job has ended well; the child it left has its grace, and only then is the GPU handed out."""
     first = bench.submit("trap '' TERM; sleep 600 & echo up", gpus=4, grace=1.5)
-    assert first.wait(timeout=20).succeeded
+    assert first.wait(timeout=60).succeeded
     ended = time.monotonic()
     assert bench.processes(first)
     second = bench.submit("true", gpus=1)
 
-    assert second.wait(timeout=20).succeeded
+    assert second.wait(timeout=60).succeeded
     assert time.monotonic() - ended > 1.0
     assert not bench.processes(first)
 
@@ -94,13 +94,13 @@ def test_cancelling_what_waits_ends_it_at_once(bench: Bench) -> None:
 def test_cancelling_one_element_leaves_the_others(bench: Bench) -> None:
     """An element's ref means just it; cancelling the array ends the rest."""
     job = bench.submit("exec sleep 600", array=3)
-    bench.running(job)
+    bench.until(lambda: [r.state for r in job.replicas()] == [State.RUNNING] * 3)
     bench.client.cancel(f"{job.ref}_1")
     bench.until(lambda: [r.state for r in job.replicas()][1] is State.CANCELLED)
 
     assert job.status().state is State.RUNNING
     job.cancel()
-    assert job.wait(timeout=20).state is State.CANCELLED
+    assert job.wait(timeout=60).state is State.CANCELLED
     assert job.status().replicas.failed == 3
 
 
@@ -111,7 +111,7 @@ def test_cancel_between_two_attempts_is_cancelled(bench: Bench) -> None:
     time.sleep(0.5)
     job.cancel()
 
-    status = job.wait(timeout=20)
+    status = job.wait(timeout=60)
     assert (status.state, status.attempt) == (State.CANCELLED, 0)
 
 
@@ -147,7 +147,7 @@ def test_a_deadline_ends_what_waits_and_what_runs(bench: Bench) -> None:
     waits = bench.submit("true", gpus=1, deadline=0.7)
 
     for job in (waits, runs):
-        status = job.wait(timeout=20)
+        status = job.wait(timeout=60)
         assert (status.state, status.reason and status.reason.code) == (State.FAILED, Reason.DEADLINE)
     assert waits.status().started_at is None
 
@@ -157,7 +157,7 @@ def test_start_timeout_ends_only_what_waits(bench: Bench) -> None:
     runs = bench.sleeper(gpus=4, start_timeout=0.6)
     waits = bench.submit("true", gpus=1, start_timeout=0.6)
 
-    status = waits.wait(timeout=20)
+    status = waits.wait(timeout=60)
     assert (status.state, status.reason and status.reason.code) == (State.FAILED, Reason.START_TIMEOUT)
     assert runs.status().state is State.RUNNING
 
@@ -167,7 +167,7 @@ def test_a_shutdown_ends_a_job_truthfully(bench: Bench) -> None:
     job = bench.sleeper()
     os.kill(bench.supervisor(job), signal.SIGTERM)
 
-    status = job.wait(timeout=20)
+    status = job.wait(timeout=60)
     assert (status.state, status.reason and status.reason.code) == (State.FAILED, Reason.NODE_FAIL)
 
 
@@ -176,7 +176,7 @@ def test_a_shutdown_requeues_what_may_be(bench: Bench) -> None:
     job = bench.submit("test $GPUJOBS_ATTEMPT = 1 && exit 0; exec sleep 600", requeue=True)
     os.kill(bench.supervisor(job), signal.SIGTERM)
 
-    status = job.wait(timeout=20)
+    status = job.wait(timeout=60)
     assert (status.state, status.attempt) == (State.SUCCEEDED, 1)
 
 
@@ -191,7 +191,7 @@ def test_a_job_is_not_deaf_to_signals(bench: Bench) -> None:
         "print(c.submit(['sleep', '600'], grace=1).ref)\n"
     )
     shown, sleeps = subprocess.check_output([sys.executable, "-c", program, str(bench.directory)], text=True).split()
-    assert bench.client.wait(shown, timeout=20).succeeded
+    assert bench.client.wait(shown, timeout=60).succeeded
     blocked, ignored = (int(line.text.split()[1], 16) for line in bench.client.logs(shown))
     internal = 0b11 << 31  # signals 32 and 33 are the C library's own: its posix_spawn leaves them ignored
     assert (blocked, ignored & ~internal) == (0, 0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ def test_files_have_hostile_names_and_contents(bench: Bench) -> None:
     )
     job = bench.client.submit([sys.executable, "-c", program, *files], files=files)
 
-    assert job.wait(timeout=20).succeeded, bench.text(job)
+    assert job.wait(timeout=60).succeeded, bench.text(job)
     assert bench.text(job) == [*(content.hex() for content in files.values()), "0o700"]
 
 
@@ -58,19 +58,23 @@ def test_a_secret_is_for_the_jobs_eyes(bench: Bench) -> None:
     job = bench.submit('printf %s "$TOKEN" | wc -c; exec sleep 600', secrets=[Secret("TOKEN", value)])
     bench.says(job, str(len(value.encode())))
 
+    def holds(path: Path) -> bool:
+        with suppress(FileNotFoundError):  # it is there for a moment only
+            return path.is_file() and any(part in path.read_bytes() for part in (b"s3cr3t-", b"v4lu3"))
+        return False
+
     def holding() -> list[Path]:
-        wanted = (b"s3cr3t-", b"v4lu3")
-        return [p for p in bench.directory.rglob("*") if p.is_file() and any(w in p.read_bytes() for w in wanted)]
+        return [path for path in bench.directory.rglob("*") if holds(path)]
 
     (kept,) = holding()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
-            shown = subprocess.run(["cat", entry / "cmdline"], capture_output=True, check=False).stdout
-            assert b"s3cr3t-" not in shown
+            with suppress(OSError):  # a process may have ended
+                assert b"s3cr3t-" not in (entry / "cmdline").read_bytes()
     job.cancel()
-    job.wait(timeout=20)
-    bench.until(lambda: not holding(), 5)
+    job.wait(timeout=60)
+    bench.until(lambda: not holding())
 
 
 @pytest.mark.parametrize("how", ["cancelled", "failed upstream", "killed supervisor"])
@@ -87,7 +91,7 @@ def test_a_secret_goes_however_the_job_ends(bench: Bench, how: str) -> None:
         job.cancel()
     elif how == "killed supervisor":
         os.kill(bench.supervisor(job), 9)
-    job.wait(timeout=20)
+    job.wait(timeout=60)
 
     bench.until(lambda: not list((bench.home / "private").iterdir()), 10)
 
@@ -112,7 +116,7 @@ def test_inherited_variables_arrive(bench: Bench, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TOKEN", os.fsdecode(b"raw \xff \n end"))
     job = bench.submit('printf %s "$TOKEN" | od -An -tx1', inherit_env=["TOKEN"])
 
-    assert job.wait(timeout=20).succeeded
+    assert job.wait(timeout=60).succeeded
     assert bytes.fromhex("".join(bench.text(job))) == b"raw \xff \n end"
     with pytest.raises(SpecError, match="ABSENT"):
         bench.submit("true", inherit_env=["ABSENT"])
@@ -127,9 +131,9 @@ def test_the_active_environment_is_inherited(bench: Bench, tmp_path: Path, monke
     monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "venv"))
     job = bench.client.submit(["only-here"], inherit_env=["venv"])
 
-    assert job.wait(timeout=20).succeeded
+    assert job.wait(timeout=60).succeeded
     assert bench.text(job) == [f"from {tmp_path / 'venv'}"]
-    assert bench.client.submit(["only-here"]).wait(timeout=20).exit_code == 127
+    assert bench.client.submit(["only-here"]).wait(timeout=60).exit_code == 127
 
 
 @pytest.mark.parametrize(
@@ -144,7 +148,7 @@ def test_a_script_runs_under_the_program_of_its_first_line(bench: Bench, first: 
     }[said]
     job = bench.client.submit(GpuJob(script=f"{first}{body}\n", args=["a b", "$x"]))
 
-    assert job.wait(timeout=20).succeeded, bench.text(job)
+    assert job.wait(timeout=60).succeeded, bench.text(job)
     assert bench.text(job) == [f"{said} a b $x"]
 
 
@@ -203,7 +207,7 @@ def test_a_workdir_that_is_not_there(bench: Bench, workdir: str) -> None:
     """Preflight refuses it by name; without preflight the job FAILS and says so."""
     with pytest.raises(PreflightError, match="workdir"):
         bench.submit("true", workdir=workdir)
-    status = bench.client.submit(GpuJob(command=["true"], workdir=workdir), preflight=False).wait(timeout=20)
+    status = bench.client.submit(GpuJob(command=["true"], workdir=workdir), preflight=False).wait(timeout=60)
 
     assert (status.state, status.exit_code) == (State.FAILED, 126)
     assert "working directory" in str(status.reason)
@@ -212,7 +216,7 @@ def test_a_workdir_that_is_not_there(bench: Bench, workdir: str) -> None:
 @pytest.mark.parametrize("program", ["no-such-program", "/no/such", "./x" * 3000])
 def test_a_program_that_is_not_there_ends_with_127(bench: Bench, program: str) -> None:
     """The reason names it and says why a job's PATH is not the caller's."""
-    status = bench.client.submit([program]).wait(timeout=20)
+    status = bench.client.submit([program]).wait(timeout=60)
 
     assert (status.state, status.exit_code) == (State.FAILED, 127)
     assert program in str(status.reason)
@@ -223,7 +227,7 @@ def test_a_program_that_cannot_be_executed_ends_with_126(bench: Bench, tmp_path:
     """A file without the mode, a directory."""
     (tmp_path / "plain").write_text("x")
 
-    codes = [bench.client.submit([str(p)]).wait(timeout=20).exit_code for p in (tmp_path / "plain", tmp_path)]
+    codes = [bench.client.submit([str(p)]).wait(timeout=60).exit_code for p in (tmp_path / "plain", tmp_path)]
     assert codes == [126, 126]
 
 
@@ -237,7 +241,7 @@ def test_ten_megabytes_in_one_text_are_refused(bench: Bench, where: str) -> None
         bench.client.submit(spec)
     assert "files=" in caught.value.next_step
 
-    status = bench.client.submit(spec, preflight=False).wait(timeout=20)
+    status = bench.client.submit(spec, preflight=False).wait(timeout=60)
     assert (status.state, status.exit_code) == (State.FAILED, 126)
     assert "Argument list too long" in str(status.reason)
 
@@ -268,7 +272,7 @@ def test_a_key_means_one_workload(bench: Bench) -> None:
     assert bench.submit("exit 0", idempotency_key="k").ref == job.ref
     with pytest.raises(ConflictError, match=str(job.ref)):
         bench.submit("exit 1", idempotency_key="k")
-    job.wait(timeout=20)
+    job.wait(timeout=60)
     job.delete()
 
-    assert bench.submit("exit 1", idempotency_key="k").wait(timeout=20).exit_code == 1
+    assert bench.submit("exit 1", idempotency_key="k").wait(timeout=60).exit_code == 1

@@ -49,7 +49,7 @@ def test_a_job_that_needs_no_gpu_passes(bench: Bench) -> None:
     bench.sleeper(gpus=4)
     waits = bench.submit("true", gpus=1)
 
-    assert bench.submit("true").wait(timeout=20).succeeded
+    assert bench.submit("true").wait(timeout=60).succeeded
     assert waits.status().state is State.PENDING
 
 
@@ -73,11 +73,11 @@ def test_four_time_sliced_jobs_hold_one_gpu(make_bench: MakeBench) -> None:
 
     assert [s.state for s in bench.client.status([fifth, whole])] == [State.PENDING, State.PENDING]
     jobs[0].cancel()
-    assert fifth.wait(timeout=20).succeeded
+    assert fifth.wait(timeout=60).succeeded
     assert bench.text(fifth) == ["0"]
     assert whole.status().state is State.PENDING
     bench.client.cancel(jobs)
-    assert whole.wait(timeout=20).succeeded
+    assert whole.wait(timeout=60).succeeded
 
 
 def test_a_whole_gpu_is_not_shared(make_bench: MakeBench) -> None:
@@ -90,7 +90,7 @@ def test_a_whole_gpu_is_not_shared(make_bench: MakeBench) -> None:
 
     assert slice_.status().state is State.PENDING
     whole.cancel()
-    assert slice_.wait(timeout=20).succeeded
+    assert slice_.wait(timeout=60).succeeded
 
 
 def test_shards_are_counted(make_bench: MakeBench) -> None:
@@ -104,7 +104,7 @@ def test_shards_are_counted(make_bench: MakeBench) -> None:
 
     assert [s.state for s in bench.client.status([two, one])] == [State.PENDING, State.PENDING]  # one is behind two
     two.cancel()
-    assert one.wait(timeout=20).succeeded
+    assert one.wait(timeout=60).succeeded
     with pytest.raises(PreflightError, match="shards") as caught:
         bench.submit("true", gpus=Gpu(5, sharing="shard"))
     assert "at most 4" in caught.value.next_step
@@ -140,7 +140,7 @@ def test_cpus_are_counted(bench: Bench) -> None:
 
     assert second.status().state is State.PENDING
     first.cancel()
-    assert second.wait(timeout=20).succeeded
+    assert second.wait(timeout=60).succeeded
     with pytest.raises(PreflightError, match="cpus"):
         bench.submit("true", cpus=capacity + 1)
 

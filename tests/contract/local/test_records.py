@@ -117,7 +117,7 @@ def test_no_room_later_loses_nothing(bench: Bench) -> None:
         time.sleep(1.5)
         filler.unlink()
 
-        assert job.wait(timeout=20).exit_code == 3
+        assert job.wait(timeout=60).exit_code == 3
         assert bench.run("true", files={"big": b"x" * 200_000}, idempotency_key="b")[1].succeeded
         assert len(bench.client.list_jobs(finished=True)) == 2
         bench.until(lambda: not bench.ours("_supervisor"))
@@ -147,7 +147,7 @@ def test_one_refused_of_many_loses_none(bench: Bench) -> None:
 
     refs = [ref for ref in caught.value.refs if ref is not None]
     assert [ref is None for ref in caught.value.refs] == [False, True, False]
-    assert all(s.succeeded for s in bench.client.wait(refs, timeout=20))
+    assert all(s.succeeded for s in bench.client.wait(refs, timeout=60))
     assert len(bench.client.list_jobs(finished=True)) == 2
 
 
@@ -254,6 +254,6 @@ def test_two_targets_do_not_know_each_other(make_bench: MakeBench) -> None:
     config = type(bench.config).parse('[targets.other]\nbackend = "local"\ngpus = 1\n')
     with Client(config, state_dir=bench.directory) as other:
         job = other.submit(["true"], target="other")
-        assert job.wait(timeout=20).succeeded
+        assert job.wait(timeout=60).succeeded
         assert str(job.ref) == "local://other/1"
     assert bench.client.list_jobs(finished=True) == []

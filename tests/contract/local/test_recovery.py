@@ -46,10 +46,10 @@ def test_a_reboot_fails_what_ran_and_starts_what_waited(bench: Bench) -> None:
     bench.running(ran)
     reboot(bench)
 
-    assert told(ran.wait(timeout=20)) == (State.FAILED, Reason.NODE_FAIL)
+    assert told(ran.wait(timeout=60)) == (State.FAILED, Reason.NODE_FAIL)
     assert "restarted" in str(ran.status().reason)
-    assert waits.wait(timeout=20).succeeded
-    assert after.wait(timeout=20).succeeded
+    assert waits.wait(timeout=60).succeeded
+    assert after.wait(timeout=60).succeeded
 
 
 def test_a_reboot_requeues_what_may_be(bench: Bench) -> None:
@@ -58,7 +58,7 @@ def test_a_reboot_requeues_what_may_be(bench: Bench) -> None:
     bench.says(job, "try 0")
     reboot(bench)
 
-    status = job.wait(timeout=20)
+    status = job.wait(timeout=60)
     assert (status.state, status.attempt) == (State.SUCCEEDED, 1)
     assert bench.text(job) == ["try 0", "try 1"]
 
@@ -70,7 +70,7 @@ def test_a_cancelled_job_stays_cancelled_over_a_reboot(bench: Bench) -> None:
     job.cancel()
     reboot(bench)
 
-    assert told(job.wait(timeout=20)) == (State.CANCELLED, Reason.CANCELLED)
+    assert told(job.wait(timeout=60)) == (State.CANCELLED, Reason.CANCELLED)
 
 
 def test_a_killed_supervisor_leaves_a_lost_job_where_its_end_is_not_known(bench: Bench) -> None:
@@ -82,7 +82,7 @@ def test_a_killed_supervisor_leaves_a_lost_job_where_its_end_is_not_known(bench:
     bench.until(lambda: not [p for p in bench.processes(job) if not _zombie(p)])
     os.kill(pid, signal.SIGKILL)
 
-    assert told(job.wait(timeout=20)) == (State.LOST, Reason.LOST)
+    assert told(job.wait(timeout=60)) == (State.LOST, Reason.LOST)
 
 
 def _zombie(pid: int) -> bool:
@@ -100,7 +100,7 @@ def test_a_killed_supervisors_processes_are_ended(bench: Bench) -> None:
     os.kill(bench.supervisor(job), signal.SIGKILL)
     bench.until(lambda: told(job.status()) == (State.RUNNING, Reason.STOPPING), 5)
 
-    assert told(job.wait(timeout=20)) == (State.FAILED, Reason.NODE_FAIL)
+    assert told(job.wait(timeout=60)) == (State.FAILED, Reason.NODE_FAIL)
     assert not bench.processes(job)
 
 
@@ -115,7 +115,7 @@ def test_a_supervisor_killed_at_any_stage_leaves_no_open_job(bench: Bench, delay
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
-    status = job.wait(timeout=20)
+    status = job.wait(timeout=60)
     times = ran.read_text().count("x") if ran.exists() else 0
     assert times <= 1
     assert (status.state is State.SUCCEEDED and times == 1) or status.state in {State.LOST, State.FAILED}
@@ -142,7 +142,7 @@ def test_a_killed_keeper_is_replaced_by_whoever_looks(bench: Bench) -> None:
     bench.until(lambda: len(bench.ours("_keeper")) == 1)
     os.kill(bench.ours("_keeper")[0], signal.SIGKILL)
 
-    assert told(job.wait(timeout=20)) == (State.FAILED, Reason.START_TIMEOUT)
+    assert told(job.wait(timeout=60)) == (State.FAILED, Reason.START_TIMEOUT)
     assert holder.status().state is State.RUNNING
 
 
@@ -152,7 +152,7 @@ def test_one_keeper_and_only_while_something_waits(bench: Bench) -> None:
     jobs = [bench.submit("true", gpus=1) for _ in range(5)]
     bench.until(lambda: len(bench.ours("_keeper")) == 1)
     holder.cancel()
-    bench.client.wait(jobs, timeout=20)
+    bench.client.wait(jobs, timeout=60)
 
     bench.until(lambda: not bench.ours("_keeper") + bench.ours("_supervisor"), 10)
 

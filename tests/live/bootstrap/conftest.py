@@ -88,10 +88,10 @@ class Bed:
     switch: str
     ssh_config: Path
 
-    def command(self, *words: str, program: tuple[str, ...] = ("-m", "gpujobs.bootstrap")) -> list[str]:
+    def command(self, *words: str, program: str = "gpujobs.bootstrap") -> list[str]:
         """The argv of ``gpujobs bootstrap WORDS``, inside the network."""
         there = ["nsenter", f"--net=/proc/{self.switch}/ns/net", "--"]
-        return [*there, sys.executable, *program, *words, f"--ssh-option=-F{self.ssh_config}"]
+        return [*there, sys.executable, "-m", program, *words, f"--ssh-option=-F{self.ssh_config}"]
 
     def bootstrap(self, *words: str) -> Ran:
         """Run ``gpujobs bootstrap WORDS`` to its end."""
@@ -99,8 +99,7 @@ class Bed:
 
     def doctor(self, *words: str) -> Ran:
         """Run ``gpujobs doctor WORDS`` to its end."""
-        code = "import typer; from gpujobs.bootstrap._cli import doctor; a = typer.Typer(); a.command()(doctor); a()"
-        return self._run(self.command(*words, program=("-c", code)))
+        return self._run(self.command("doctor", *words, program="gpujobs.cli"))
 
     @staticmethod
     def _run(argv: list[str]) -> Ran:

@@ -7,6 +7,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,22 +16,22 @@ if TYPE_CHECKING:
 
 APPLY = ("slurm", "apply", "--host", "root@c1", "--yes")
 UNDO = ("slurm", "undo", "--host", "root@c1", "--yes")
-KILLS = 5
-"""At least so many of a dozen steps: where a machine is quick, one kill comes after two of them."""
 JOURNAL = "/var/lib/gpujobs/bootstrap/slurm/journal.json"
 # Random, or written by the daemons as they run.
 CHANGING = ("/var/spool/slurm", "/var/log/", "/etc/munge/munge.key", "/var/lib/gpujobs", "/var/lib/munge")
 
 
-def until_done(bed: Bed, words: tuple[str, ...], phases: tuple[str, ...]) -> int:
-    """Start the command and kill it after its next step, or into the one behind it, until one run ends by itself."""
+def until_done(bed: Bed, words: tuple[str, ...], phases: tuple[str, ...], steps: int) -> int:
+    """Start the command and kill it after so many steps, or into the next one, until one run ends by itself."""
     kills = 0
     while True:
         running = subprocess.Popen(bed.command(*words), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         assert running.stderr is not None
         with running.stderr as progress:
+            done = 0
             for line in progress:
-                if any(f"] {phase}" in line for phase in phases):
+                done += any(f"] {phase}" in line for phase in phases)
+                if done == steps:
                     time.sleep(0.03 * (kills % 4))
                     running.kill()
                     break
@@ -50,7 +52,11 @@ def noted(box: Box) -> list[tuple[str, str]]:
     return sorted((entry["key"], entry["kind"]) for entry in json.loads(box.sh(f"cat {JOURNAL}"))["entries"])
 
 
-def test_killed_after_every_step(bed: Bed, boot: Callable[..., Box], power: Callable[[str], None]) -> None:
+# Of a dozen steps; where a machine is quick, a kill comes a step late.
+@pytest.mark.parametrize(("steps", "kills"), [pytest.param(1, 5, marks=pytest.mark.long), (4, 2)])
+def test_killed_after_every_step(
+    bed: Bed, boot: Callable[..., Box], power: Callable[[str], None], *, steps: int, kills: int
+) -> None:
     """Killed after each step the end is the same, in the tree and in the journal; so is the end of a killed undo."""
     box = boot("c1")
     bare = steady(box)
@@ -60,14 +66,12 @@ def test_killed_after_every_step(bed: Bed, boot: Callable[..., Box], power: Call
     power("c1")
     box = boot("c1", fresh=True)
 
-    kills = until_done(bed, APPLY, ("done",))
-
-    assert kills >= KILLS
+    assert until_done(bed, APPLY, ("done",), steps) >= kills
     assert steady(box) == expected
     assert noted(box) == entries
     assert bed.bootstrap("slurm", "verify", "--host", "root@c1").exit_code == 0
 
-    assert until_done(bed, UNDO, ("undone", "kept")) >= KILLS
+    assert until_done(bed, UNDO, ("undone", "kept"), steps) >= kills
     assert steady(box) == bare
     assert box.processes() == set()
 

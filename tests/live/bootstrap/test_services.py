@@ -15,6 +15,31 @@ if TYPE_CHECKING:
 HOST = ("--host", "root@c1")
 
 
+def turned_off(bed: Bed, box: Box) -> None:
+    """Turn both off: what came for them goes, the rest works and has lost nothing, and a second run changes nothing."""
+    kept = box.sh(
+        "sha256sum /etc/slurm/gres.conf /etc/slurm/cgroup.conf /etc/munge/munge.key; ls /var/spool/slurm/ctld"
+    )
+    words = ("slurm", "apply", *HOST, "--no-accounting", "--no-rest", "--yes", "--json")
+
+    ran = bed.bootstrap(*words)
+
+    assert ran.exit_code == 0, ran.err
+    assert "slurm_acct_db stays" in ran.err
+    assert box.processes() == {"munged", "slurmctld", "slurmd"}
+    assert json.loads(bed.bootstrap(*words).out)["changed"] == []
+    assert bed.bootstrap("slurm", "verify", *HOST).exit_code == 0
+    packages = (
+        "dpkg-query -W -f '${db:Status-Status} ${Package}\n' | grep -E 'slurmdbd|slurmrestd|mariadb-server|jwt-plugin'"
+    )
+    assert box.sh(f"{packages} || true") == ""
+    box.sh("test -s /var/log/slurm/slurmctld.log; ! id slurmrestd; ! test -e /etc/slurm/jwt_hs256.key")
+    again = box.sh(
+        "sha256sum /etc/slurm/gres.conf /etc/slurm/cgroup.conf /etc/munge/munge.key; ls /var/spool/slurm/ctld"
+    )
+    assert set(kept.split()) <= set(again.split())
+
+
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_records_and_http(bed: Bed, boot: Callable[..., Box], suite: str) -> None:
     """A finished job is in the database, a token opens slurmrestd, no secret is shown, and all of it goes again."""
@@ -38,6 +63,10 @@ def test_records_and_http(bed: Bed, boot: Callable[..., Box], suite: str) -> Non
         "600 slurm",
         "400 slurm",
     ]
+
+    turned_off(bed, box)
+    assert bed.bootstrap("slurm", "apply", *HOST, "--accounting", "--yes").exit_code == 0
+    assert "COMPLETED" in box.sh("sacct -n -P -X -o State")
 
     undone = bed.bootstrap("slurm", "undo", *HOST, "--yes", "--json")
     assert undone.exit_code == 0, undone.err

@@ -1,4 +1,7 @@
-"""For a machine with a real NVIDIA GPU: `pytest tests/live/gpu`. No tier of its own, since most machines have none."""
+"""For a real NVIDIA GPU: `pytest tests/live/gpu`. No tier of its own, since most machines have none.
+
+On this machine (`test_local.py`), or in a cluster (`test_kubernetes.py`, which says what it has to be told).
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def gpus() -> list[str]:
-    """The lines of ``nvidia-smi -L``; without any the tests here cannot run."""
+    """The lines of ``nvidia-smi -L``; without any the tests on this machine's own GPUs cannot run."""
     try:
         listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False).stdout
     except FileNotFoundError:

@@ -18,7 +18,7 @@ from .waiting import says, until
 if TYPE_CHECKING:
     from gpujobs import Client
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("gpus")]
 
 
 def test_a_gpu_is_found_and_seen_by_the_job(client: Client, gpus: list[str]) -> None:

@@ -74,6 +74,10 @@ class ServingBackend(MemoryBackend):
         """Note it."""
         self.done.append("login")
 
+    def rbac(self, *, account: str = "gpujobs", cluster: bool = False) -> str:
+        """Two objects, named after what was asked."""
+        return f'kind: "Role"\nname: "{account}"\n---\nkind: "{"ClusterRole" if cluster else "RoleBinding"}"\n'
+
 
 @dataclass
 class Ran:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
+
+from gpujobs.cli._interrupt import handling, next_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -173,3 +177,18 @@ def test_without_stdout_and_stderr() -> None:
     line = f"exec '{sys.executable}' '{PROGRAM}' run -- work 3 0 >&- 2>&- <&-"
 
     assert subprocess.run(["sh", "-c", line], check=False, timeout=60).returncode == 3
+
+
+def test_a_signal_that_comes_just_before_blocking_is_handled() -> None:
+    """Another thread takes it here: as in the race, nothing wakes the main thread that waits for an event."""
+    events: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def take_it() -> None:
+        time.sleep(0.1)
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    with handling(lambda number, _: events.put(number), signal.SIGUSR1):
+        thread = threading.Thread(target=take_it)
+        thread.start()
+        assert next_of(events) == signal.SIGUSR1
+        thread.join()

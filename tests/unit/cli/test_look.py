@@ -8,29 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpujobs.cli import ps as ps_module
+from gpujobs.testing._ends import PUBLIC_FIELDS
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Cli
 
-FIELDS = [
-    "ref",
-    "name",
-    "kind",
-    "target",
-    "backend",
-    "state",
-    "final",
-    "reason",
-    "exit_code",
-    "signal",
-    "attempt",
-    "replicas",
-    "nodes",
-    "submitted_at",
-    "started_at",
-    "ended_at",
-    "native",
-]
 HEADER = "REF\tNAME\tSTATE\tREADY\tEXIT\tATTEMPT\tSUBMITTED\tTOOK\tNODES\tREASON"
 
 
@@ -40,7 +22,7 @@ def test_status_json_field_by_field(cli: Cli) -> None:
 
     found = json.loads(cli("status", "--json", "memory://memory/1").out)
 
-    assert list(found) == FIELDS
+    assert list(found) == PUBLIC_FIELDS
     assert found["reason"] == {
         "code": "exit-code",
         "message": "Its command ended with exit code 3.",
@@ -104,7 +86,7 @@ def test_ps_lists_what_has_not_ended(cli: Cli, ref: str) -> None:
     assert [s["ref"] for s in json.loads(cli("ps", "--name", "second", "--json").out)] == [second]
     assert [s["ref"] for s in json.loads(cli("ps", "--state", "failed", "--json").out)] == [ref]
     assert [s["ref"] for s in json.loads(cli("ps", "-a", "--limit", "1", "--json").out)] == [second]
-    assert list(json.loads(cli("ps", "--json").out)[0]) == FIELDS
+    assert list(json.loads(cli("ps", "--json").out)[0]) == PUBLIC_FIELDS
 
 
 def test_ps_of_nothing(cli: Cli) -> None:

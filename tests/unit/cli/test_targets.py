@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
-import typer
 
 from gpujobs import Client, Config, GpuJob, GpuService
 from gpujobs.cli import main
@@ -75,7 +74,25 @@ def test_login_opens_the_connection(cli: Cli) -> None:
     assert (cli("targets", "login", "memory").code, cli.backend.done) == (0, ["login"])
 
 
-@pytest.mark.parametrize("verb", ["show", "check", "login"])
+def test_rbac_prints_what_an_administrator_applies(cli: Cli) -> None:
+    """The backend's text as it is; with --json its objects; options reach the backend."""
+    assert cli("targets", "rbac", "memory").out == 'kind: "Role"\nname: "gpujobs"\n---\nkind: "RoleBinding"\n'
+    ran = cli("targets", "rbac", "memory", "--cluster", "--account", "ci", "--json")
+
+    assert (ran.code, json.loads(ran.out)) == (0, [{"kind": "Role", "name": "ci"}, {"kind": "ClusterRole"}])
+
+
+@pytest.mark.parametrize("target", ["local", "slurm"])
+def test_rbac_of_a_backend_without_roles_is_refused(configured: Cli, target: str) -> None:
+    """Two lines that name the backend and where there are roles."""
+    ran = configured("targets", "rbac", target)
+
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.error_lines[0].startswith(f"Error: The {target} backend knows no roles")
+    assert "kubernetes" in ran.error_lines[1]
+
+
+@pytest.mark.parametrize("verb", ["show", "check", "login", "rbac"])
 def test_unknown_targets_are_named(cli: Cli, verb: str) -> None:
     """The failure lists the targets there are."""
     ran = cli("targets", verb, "nowhere")
@@ -158,6 +175,8 @@ def test_completes_verbs_options_and_targets(tmp_path: Path) -> None:
     assert _complete(tmp_path, "ca") == ["cancel", "capacity"]
     assert _complete(tmp_path, "run", "--on-i") == ["--on-interrupt"]
     assert _complete(tmp_path, "ps", "--target", "l") == ["lab", "local"]
+    assert _complete(tmp_path, "targets", "r") == ["rbac"]
+    assert _complete(tmp_path, "targets", "rbac", "k") == ["kubernetes"]
 
 
 def test_completes_refs_of_this_machine_only(cli: Cli, ref: str) -> None:
@@ -189,37 +208,23 @@ def test_what_this_build_lacks_is_said(cli: Cli, verb: str, monkeypatch: pytest.
     assert f"`gpujobs {verb}` is not in this build" in ran.error_lines[0]
 
 
-def test_typer_apps_are_mounted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A typer app and a plain function get their words, their help, and give their exit code."""
-    app = typer.Typer(add_completion=False)
-
-    @app.callback()
-    def top() -> None:
-        """Machines."""
-
-    @app.command()
-    def plan(name: str, *, fast: bool = False) -> None:
-        """Plan it."""
-        print(f"plan {name} {fast}")  # noqa: T201  # what the mounted command does
-        raise typer.Exit(4)
-
-    def doctor(*, json: bool = False) -> None:
-        """Look."""
-        print(f"doctor {json}")  # noqa: T201  # what the mounted command does
-
-    _mount(monkeypatch, app=app, doctor=doctor)
-
-    ran = cli("bootstrap", "plan", "node", "--fast")
-    assert (ran.code, ran.out) == (4, "plan node True\n")
-    assert cli("doctor", "--json").out == "doctor True\n"
+def test_the_bootstrap_is_mounted(cli: Cli) -> None:
+    """It gets its words and its help like every verb, and what it does not know is a wrong usage in two lines."""
     for words in (["bootstrap", "--help"], ["bootstrap", "-h"]):
         shown = cli(*words).out
         assert shown.startswith("Usage: gpujobs bootstrap")
-        assert "Plan it." in shown
+        assert "Slurm with GPUs, on one machine or several." in shown
         assert shown.rstrip().endswith("gpujobs bootstrap slurm plan")
-    bad = cli("bootstrap", "plan")
-    assert (bad.code, len(bad.error_lines)) == (2, 2)
-    assert (cli("bootstrap", "nothing").code, cli("doctor", "--bad").code) == (2, 2)
+    for words in (["bootstrap"], ["bootstrap", "nothing"], ["bootstrap", "slurm", "nodes", "add"], ["doctor", "--bad"]):
+        bad = cli(*words)
+        assert (bad.code, len(bad.error_lines)) == (2, 2)
+
+
+def test_completes_the_words_of_the_bootstrap(tmp_path: Path) -> None:
+    """The tab key knows its parts, their verbs, and the options of these."""
+    assert _complete(tmp_path, "bootstrap", "gpu") == ["gpu-operator", "gpu-sharing"]
+    assert _complete(tmp_path, "bootstrap", "slurm", "nodes", "") == ["add", "remove"]
+    assert _complete(tmp_path, "bootstrap", "slurm", "apply", "--acc") == ["--accounting"]
 
 
 def test_click_commands_are_mounted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

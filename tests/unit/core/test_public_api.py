@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import operator
 import pkgutil
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +55,21 @@ def test_all_is_sorted_and_complete(name: str) -> None:
     assert exported == sorted(exported)
     assert defined <= set(exported)
     assert [key for key in exported if not hasattr(module, key)] == []
+
+
+@pytest.mark.parametrize("backend", ["gpujobs_local", "gpujobs_slurm", "gpujobs_kubernetes"])
+def test_a_backend_stands_on_public_modules_only(backend: str) -> None:
+    """What ours need of the core anybody may use."""
+    folder = Path(importlib.import_module(backend).__file__ or "").parent
+    words = [
+        node.module or ""
+        for file in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom)
+    ]
+
+    assert "gpujobs.backend" in words
+    assert [word for word in words if word.startswith("gpujobs._")] == []
 
 
 def test_public_things_say_what_they_do() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +152,31 @@ def test_disruptions_do_not_use_up_retries(
     site = Site("prod", "ml", Facts(version=version))
 
     assert made(submit(requeue=requeue), site).main["spec"]["podFailurePolicy"]["rules"][0]["action"] == action
+
+
+@pytest.mark.parametrize(("version", "counted"), [((1, 36), True), ((1, 24), False)])
+def test_replacements_are_counted_apart_from_retries(
+    submit: Submit,
+    version: tuple[int, int],
+    counted: bool,  # noqa: FBT001  # whether the server can
+) -> None:
+    """A variable cannot hold their sum; the shell of ``setup`` makes it, from a count that may be empty."""
+    site = Site("prod", "ml", Facts(version=version))
+    item = submit(setup=["true"], command=["echo"])
+    assert ("GPUJOBS_DISRUPTIONS" in env(item, site)) is counted
+
+    script = pod(item, site)["containers"][0]["command"][2].replace("$$", "$") + 'echo "$GPUJOBS_ATTEMPT"'
+    said = [
+        subprocess.run(
+            ["sh", "-c", script.replace('exec "$@"', ""), "sh"],
+            env={"GPUJOBS_ATTEMPT": "2", "GPUJOBS_DISRUPTIONS": disruptions},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for disruptions in ("", "3")
+    ]
+    assert said == ["2\n", "5\n"]
 
 
 def test_older_servers_are_asked_only_what_they_know(submit: Submit) -> None:

@@ -160,7 +160,6 @@ def test_memory_that_ran_out_under_a_command_that_ended_well_is_a_warning(make_j
         (unscheduled("0/2 nodes are available: 2 node(s) had untolerated taint {x}."), Reason.UNSCHEDULABLE),
         (unscheduled('persistentvolumeclaim "x" not found'), Reason.VOLUME),
         (unscheduled("", "SchedulingGated"), Reason.HELD),
-        (ended(3), Reason.REQUEUED),
     ],
 )
 def test_every_wait_has_a_reason(make_job: MakeJob, make_pod: MakePod, status: dict[str, Any], reason: Reason) -> None:

@@ -19,7 +19,6 @@ import yaml
 
 from gpujobs.bootstrap import LocalShell
 from gpujobs.bootstrap.gpu_operator import GpuOperator
-from gpujobs.bootstrap.gpu_sharing import GpuSharing
 from gpujobs.bootstrap.kubernetes.access import Which
 
 if TYPE_CHECKING:
@@ -38,13 +37,6 @@ ip link set lo up
 mkdir -p /var/lib/gpujobs && mount -t tmpfs tmpfs /var/lib/gpujobs
 touch /run/gpujobs-bootstrap.lock && mount --bind "$1" /run/gpujobs-bootstrap.lock
 """
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test waits for the bed to be built, which must not count as its own time."""
-    for item in items:
-        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(300, func_only=True))
 
 
 @dataclass(frozen=True)
@@ -94,8 +86,7 @@ class Lab:
 
     def doctor(self, *words: str) -> dict[str, Any]:
         """The findings of ``gpujobs doctor`` about the cluster, as JSON."""
-        code = "import typer; from gpujobs.bootstrap._cli import doctor; a = typer.Typer(); a.command()(doctor); a()"
-        ran = self.run(sys.executable, "-c", code, "--json", *words, check=False)
+        ran = self.run(sys.executable, "-m", "gpujobs.cli", "doctor", "--json", *words, check=False)
         assert ran.returncode in {0, 1}, ran.stderr
         found: dict[str, Any] = json.loads(ran.stdout)
         return found
@@ -127,10 +118,6 @@ class Lab:
     def operator(self) -> GpuOperator:
         """The operator of this cluster."""
         return GpuOperator("bed", self.shell, Which(distribution="kubernetes"))
-
-    def sharing(self) -> GpuSharing:
-        """How its GPUs are shared."""
-        return GpuSharing("bed", self.shell, Which(distribution="kubernetes"))
 
 
 def _give_up(why: str) -> None:
@@ -200,6 +187,8 @@ def cluster(network: int) -> Iterator[Lab]:
 @pytest.fixture
 def lab(cluster: Lab) -> Iterator[Lab]:
     """The cluster without an operator, before the test and after it."""
+    if cluster.run("helm", "list", "-A", "-q").stdout:
+        _clean(cluster)
     try:
         yield cluster
     finally:
@@ -213,22 +202,95 @@ def _clean(lab: Lab) -> None:
         ("kubectl", "delete", "ns", "gpu-operator", "--ignore-not-found"),
         ("kubectl", "delete", "crd", "clusterpolicies.nvidia.com", "--ignore-not-found"),
         ("kubectl", "delete", "clusterrole,clusterrolebinding", "nvidia-device-plugin", "--ignore-not-found"),
+        ("sh", "-c", "rm -rf /var/lib/gpujobs/*"),
+    ):
+        lab.run(*words, check=False)
+    _whole(lab)
+    lab.eventually(lambda: lab.numbers() == {"node1": 2, "node2": 1})
+
+
+def _whole(lab: Lab) -> None:
+    """Nodes as they were, and their GPUs."""
+    for words in (
         ("kubectl", "label", "nodes", "--all", "nvidia.com/device-plugin.config-", "nvidia.com/mig.config-"),
         ("kubectl", "taint", "nodes", "--all", "team-"),
         ("kubectl", "uncordon", "node1", "node2"),
-        ("sh", "-c", "rm -rf /var/lib/gpujobs/*"),
     ):
         lab.run(*words, check=False)
     for node, count in (("node1", 2), ("node2", 1)):
         (KLAB / f"run/{node}/gpus").write_text(f"count={count}\nsmi={KLAB}/run/nvidia-smi\n")
-    lab.eventually(lambda: lab.numbers() == {"node1": 2, "node2": 1})
+
+
+@dataclass
+class Operator:
+    """The operator that tests hand on: what is installed, as it was right after that."""
+
+    lab: Lab
+    fresh: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def install(self) -> None:
+        """Have gpujobs install one."""
+        _clean(self.lab)
+        words = ("gpu-operator", "apply", "--yes", "--chart", str(CHART), "--ready-timeout", "120")
+        ran = self.lab.gpujobs(*words, *self.lab.settings())
+        assert ran.returncode == 0, ran.stderr
+        self.fresh = self.state()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a test may change of it, and of the nodes."""
+        return {
+            "values": self._values(),
+            "policy": self._policy(),
+            "objects": self.lab.objects(),
+            "numbers": self.lab.numbers(),
+            "notes": self.lab.run("sh", "-c", "cat /var/lib/gpujobs/bootstrap/*/journal.json", check=False).stdout,
+        }
+
+    def is_fresh(self) -> bool:
+        """Whether one is there, as if it had just been installed; after a reset it needs a moment for that."""
+        if not self.fresh or self._values() != self.fresh["values"]:
+            return False
+        try:
+            self.lab.eventually(lambda: self.state() == self.fresh, timeout_s=30)
+        except AssertionError:
+            return False
+        return True
+
+    def reset(self) -> None:
+        """Put back what tests of sharing and of the doctor change: sooner done than another installation."""
+        self.lab.run("sh", "-c", "rm -rf /var/lib/gpujobs/bootstrap/gpu-sharing-*")
+        if self._values() != self.fresh["values"]:
+            upgrade = ("helm", "upgrade", "gpu-operator", str(CHART), "-n", "gpu-operator", "--reset-values", "-f", "-")
+            self.lab.run(*upgrade, stdin=self.fresh["values"], check=False)
+        if self._policy() != self.fresh["policy"]:
+            head = {"apiVersion": "nvidia.com/v1", "kind": "ClusterPolicy", "metadata": {"name": "cluster-policy"}}
+            policy = json.dumps({**head, "spec": self.fresh["policy"]["spec"]})
+            self.lab.run("kubectl", "replace", "-f", "-", stdin=policy, check=False)
+        for namespace in ("gpu-operator", "default"):
+            words = ("kubectl", "delete", "cm", "time-slicing-config", "-n", namespace, "--ignore-not-found")
+            self.lab.run(*words, check=False)
+        _whole(self.lab)
+
+    def _values(self) -> str:
+        words = ("helm", "get", "values", "gpu-operator", "-n", "gpu-operator", "-o", "json")
+        return self.lab.run(*words, check=False).stdout
+
+    def _policy(self) -> dict[str, Any]:
+        found = self.lab.run("kubectl", "get", "clusterpolicies.nvidia.com", "-o", "json", check=False).stdout or "{}"
+        policies = json.loads(found).get("items", [])
+        return {key: policy[key] for policy in policies for key in ("spec", "status") if key in policy}
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: Lab) -> Operator:
+    """Where the operator is kept that tests hand on."""
+    return Operator(cluster)
 
 
 @pytest.fixture
-def installed(lab: Lab) -> Lab:
-    """The cluster with an operator that gpujobs installed."""
-    ran = lab.gpujobs(
-        "gpu-operator", "apply", "--yes", "--chart", str(CHART), "--ready-timeout", "120", *lab.settings()
-    )
-    assert ran.returncode == 0, ran.stderr
-    return lab
+def installed(operator: Operator) -> Iterator[Lab]:
+    """The cluster with an operator that gpujobs installed and nobody has changed."""
+    if not operator.is_fresh():
+        operator.install()
+    yield operator.lab
+    operator.reset()

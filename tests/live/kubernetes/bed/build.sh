@@ -1,9 +1,10 @@
 #!/bin/bash
 # build.sh [VERSION]: builds the Kubernetes programs (one multi-call binary), the GPU plugin and CoreDNS out of the Go
 # module proxy into $KLAB/bin, once per version. An interrupted build goes on where it was.
+# KLAB_VERSION is the default version, another than that in a KLAB of its own.
 # KLAB_EXTRAS="helm kwok" builds those two as well (charts, simulated nodes).
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"; set -euo pipefail
-V=${1:-1.36.3}
+V=${1:-${KLAB_VERSION:-1.36.3}}
 export GOFLAGS=-mod=mod CGO_ENABLED=0 GOTOOLCHAIN=local
 mkdir -p "$KLAB/bin" "$KLAB/src"
 
