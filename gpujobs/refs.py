@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from gpujobs._quick import quick_init
 from gpujobs.errors import SpecError
 
 __all__ = ["Ref"]
@@ -17,6 +18,7 @@ _REF = re.compile(
 _WITH_NAMESPACE = 3
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, order=True)
 class Ref:
     """``backend://target/id``.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from gpujobs._quick import quick_init
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Capacity", "Check", "Event", "ExecResult", "Explanation", "GpuCapacity", "LogLine", "ReplicaStatus"]
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class LogLine:
     r"""One line that a workload wrote, or a marked gap where the system dropped some.

@@ -10,6 +10,8 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
+from gpujobs._quick import quick_init
+
 if TYPE_CHECKING:
     from gpujobs.reasons import Cause
     from gpujobs.refs import Ref
@@ -78,6 +80,7 @@ _ONE = Replicas()
 _NO_NATIVE = Native()
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Status:
     """One look at one workload.
