@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from gpujobs.backend import Backend, Clock
     from gpujobs.refs import Ref
 
-FIRST_S = 1.0
+FIRST_S, FIRST_WATCHED_S = 1.0, 2.0
+"""Seconds between the first rounds; a backend that notices changes by itself is asked half as often."""
 LONGEST_S = 30.0
 _SLICE_S = 0.5
 """The leader looks up this often, to see whether somebody new waits."""
@@ -57,6 +58,7 @@ class Poller:
     def __init__(self, backend: Backend, clock: Clock) -> None:
         self._backend = backend
         self._clock = clock
+        self._first = FIRST_WATCHED_S if isinstance(backend, SupportsWatch) else FIRST_S
         self._state = _Shared()
 
     @contextmanager
@@ -157,11 +159,11 @@ class Poller:
         return shared.last_poll + interval - now
 
     def _interval(self, entry: _Watched, now: float) -> float:
-        interval = min(max((now - entry.since) * _PATIENCE, FIRST_S), LONGEST_S)
+        interval = min(max((now - entry.since) * _PATIENCE, self._first), LONGEST_S)
         end = entry.status.expected_end if entry.status else None
         if end is not None:
             until = end.timestamp() - self._clock.time()
-            interval = max(min(interval, until), FIRST_S)
+            interval = max(min(interval, until), self._first)
         return interval
 
     def _poll(self, shared: _Shared) -> None:

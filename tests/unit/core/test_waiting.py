@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import threading
 import warnings
@@ -96,6 +97,41 @@ def test_an_error_of_the_system_reaches_every_waiter(tmp_path: Path) -> None:
     for thread in threads:
         thread.join(timeout=30)
     assert caught == ["The token has expired, 1 was asked for."] * 5
+
+
+class Timed(MemoryBackend):
+    """Notes when it is asked."""
+
+    def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
+        """Note the time, then tell."""
+        self.__dict__.setdefault("times", []).append(self.clock.monotonic())
+        return super().statuses(refs)
+
+
+class Watched(Timed):
+    """Would notice a change, but sees none."""
+
+    def wait_change(self, refs: Sequence[Ref], timeout: float, /) -> bool:
+        """Let the time pass."""
+        del refs
+        self.clock.sleep(timeout)
+        return False
+
+
+@pytest.mark.parametrize(("backend_class", "first"), [(Timed, 1.0), (Watched, 2.0)])
+def test_rounds_come_less_often_the_longer_nothing_changes(
+    tmp_path: Path, backend_class: type[Timed], first: float
+) -> None:
+    """A backend that notices changes by itself is asked half as often from the start."""
+    backend = backend_class.create(outcome=lambda _: Outcome(seconds=500))
+    client = Client(Config(), backends={"memory": backend}, clock=backend.clock, state_dir=tmp_path)
+    client.submit(JOB).wait()
+
+    times = backend.__dict__["times"]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
+    assert gaps[0] == pytest.approx(first, abs=0.01)
+    assert gaps == sorted(gaps)
+    assert gaps[-1] == pytest.approx(30, abs=0.01)
 
 
 class Held(MemoryBackend):
