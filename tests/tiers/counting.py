@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SECOND_TRY = ("--reruns", "1", "-rfER")
-"""A test of real processes and clocks may fail on a busy machine: it is tried once more, and pytest names it."""
+SECOND_TRY = ("--reruns", "1", "--rerun-show-tracebacks", "-rfER")
+"""A test of real processes and clocks may fail on a busy machine: it is tried once more, and its failure is shown."""
 EXCUSED = "SLURM OF sid"
 """How a skip begins that turns nothing red: Debian's rolling suite may not install for a day."""
 

@@ -14,7 +14,7 @@ from counting import SECOND_TRY, Counts, pytest, say
 from places import ROOT, paths_of
 
 MINORS = (10, 11, 12, 13)
-NEEDED_BY_TESTS = ("hypothesis", "jsonschema", "pytest", "pytest-rerunfailures", "pytest-timeout", "responses")
+NEEDED_BY_TESTS = ("hypothesis", "jsonschema", "pytest", "pytest-rerunfailures>=16.7", "pytest-timeout", "responses")
 
 
 def pythons() -> dict[str, str]:

@@ -6,7 +6,6 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
 
 from gpujobs import Client, Config, GpuJob
 from gpujobs.backend import Submission
@@ -16,10 +15,6 @@ from gpujobs_slurm._script import Order
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-# A busy machine is no failure.
-settings.register_profile("slurm", deadline=None)
-settings.load_profile("slurm")
 
 FACTS = Facts(home="/home/alice", user="alice", uid=1000, cluster="c1", version="24.11.5", gpu_types=("h100",))
 
