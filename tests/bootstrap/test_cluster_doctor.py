@@ -10,7 +10,7 @@ import pytest
 
 from gpujobs.bootstrap import LocalShell
 from gpujobs.bootstrap.client_doctor import checkup, filesystem
-from gpujobs.bootstrap.facts import Cpus, GpuFact, MachineFacts
+from gpujobs.bootstrap.facts import GpuFact, MachineFacts
 from gpujobs.bootstrap.gpu_doctor import diagnose as diagnose_gpus
 from gpujobs.bootstrap.kubernetes import Access
 from gpujobs.bootstrap.kubernetes.doctor import diagnose
@@ -18,6 +18,8 @@ from gpujobs.bootstrap.kubernetes.doctor_sharing import flaw
 from gpujobs.bootstrap.kubernetes.evidence import Evidence, PodState, orphans, pod_state, sharing_config
 from gpujobs.bootstrap.kubernetes.facts import ClusterFacts, NodeFact, Policy
 from gpujobs.bootstrap.visits import of_host, of_target
+
+from .microk8s_bed import machine_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,13 +30,8 @@ GPU = GpuFact(index=0, name="NVIDIA T4", uuid="GPU-1", memory_mib=15360)
 
 def machine(**changes: Any) -> MachineFacts:
     """A machine with one GPU that works."""
-    facts = {
-        "hostname": "box", "os_id": "ubuntu", "os_version": "24.04", "os_name": "Ubuntu 24.04", "root": True,
-        "architecture": "x86_64", "systemd": True, "cgroups": "v2", "memory_mib": 16000, "disk_free_mib": 90000,
-        "cpus": Cpus(sockets=1, cores_per_socket=4, threads_per_core=1), "address": "10.0.0.4", "clock_offset_s": 0.0,
-        "driver": "580.95", "nvidia_cards": 1, "gpus": (GPU,), "gpu_files": ("/dev/nvidia0",),
-    }  # fmt: skip
-    return MachineFacts.model_validate({**facts, **changes})
+    works = {"driver": "580.95", "nvidia_cards": 1, "gpus": (GPU,), "gpu_files": ("/dev/nvidia0",)}
+    return machine_facts(**{**works, **changes})
 
 
 def evidence(*nodes: NodeFact, **changes: Any) -> Evidence:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gpujobs.bootstrap import LocalShell, RefusedError
-from gpujobs.bootstrap.facts import Cpus, GpuFact, MachineFacts
+from gpujobs.bootstrap.facts import GpuFact
 from gpujobs.bootstrap.gpu_operator import OperatorWish, preflight
 from gpujobs.bootstrap.gpu_operator.probes import HostFacts, judge
 from gpujobs.bootstrap.gpu_operator.release import HelmRelease, compare
@@ -15,6 +15,8 @@ from gpujobs.bootstrap.gpu_operator.steps import repository_steps
 from gpujobs.bootstrap.gpu_operator.values import helm_values, merge
 from gpujobs.bootstrap.kubernetes import Access, Cluster
 from gpujobs.bootstrap.kubernetes.facts import ClusterFacts, NodeFact, Policy, Release
+
+from .microk8s_bed import machine_facts as machine
 
 MICROK8S = Access(kubectl=("microk8s", "kubectl"), helm=("microk8s", "helm3"), microk8s=True)
 PLAIN = Access(kubectl=("kubectl",), helm=("helm",))
@@ -39,16 +41,6 @@ def flat(values: Tree, path: str = "") -> list[str]:
     if isinstance(values, list):
         return [line for number, value in enumerate(values) for line in flat(value, f"{path}[{number}]")]
     return [f"{path}={json.dumps(values) if isinstance(values, bool) else values}"]
-
-
-def machine(**changes: object) -> MachineFacts:
-    """A machine without a GPU."""
-    facts = {
-        "hostname": "box", "os_id": "ubuntu", "os_version": "24.04", "os_name": "Ubuntu 24.04", "root": True,
-        "architecture": "x86_64", "systemd": True, "cgroups": "v2", "memory_mib": 16000, "disk_free_mib": 90000,
-        "cpus": Cpus(sockets=1, cores_per_socket=4, threads_per_core=1), "address": "10.0.0.4", "clock_offset_s": 0.0,
-    }  # fmt: skip
-    return MachineFacts.model_validate({**facts, **changes})
 
 
 def cluster(**changes: object) -> ClusterFacts:
