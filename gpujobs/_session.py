@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpujobs._journal import Journal
@@ -17,7 +18,6 @@ from gpujobs.refs import Ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from gpujobs.backend import Backend, Clock
 
@@ -32,12 +32,12 @@ class Session:
         config: Config | None,
         *,
         clock: Clock | None,
-        directory: Path | None,
+        directory: str | Path | None,
         backends: Mapping[str, Backend] | None,
     ) -> None:
         self.config = config if config is not None else Config.load()
         self.clock: Clock = clock or SystemClock()
-        self.runtime = Runtime(state_dir=directory or state_dir(), clock=self.clock)
+        self.runtime = Runtime(state_dir=Path(directory) if directory else state_dir(), clock=self.clock)
         self.journal = Journal(self.runtime.state_dir)
         self._lock = threading.Lock()
         self._backends: dict[str, Backend] = dict(backends or {})

@@ -58,7 +58,7 @@ class Client(SubmitVerbs, RunningVerbs):
         config: Config | None = None,
         *,
         clock: Clock | None = None,
-        state_dir: Path | None = None,
+        state_dir: str | Path | None = None,
         backends: Mapping[str, Backend] | None = None,
     ) -> None:
         self._session = Session(config, clock=clock, directory=state_dir, backends=backends)

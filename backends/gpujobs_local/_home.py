@@ -19,6 +19,7 @@ class Home:
 
         jobs.sqlite3           the records
         schedule.lock          held while somebody hands out GPUs
+        next.lock              held while somebody waits to do so
         keeper.lock            held by the keeper
         gpus.json              the GPUs found lately
         locks/                 the locks of pretended GPUs

@@ -25,7 +25,7 @@ from gpujobs_local._outcome import Outcome, judge
 from gpujobs_local._output import Which
 from gpujobs_local._processes import boot_id
 from gpujobs_local._recover import cancelled, remnants
-from gpujobs_local._schedule import run_pass
+from gpujobs_local._schedule import see_to_pass
 from gpujobs_local._spawn import close_strangers, note
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def main() -> None:
     for fd in (*open_files, int(lock)):
         unlock(fd)
     if home.store.exists() and not signals.shutdown:
-        run_pass(home)
+        see_to_pass(home)
 
 
 def _devices(held: str) -> list[Device]:

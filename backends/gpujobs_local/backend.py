@@ -17,7 +17,7 @@ from gpujobs_local._filesystem import network_type
 from gpujobs_local._home import Home
 from gpujobs_local._looking import Reader, is_open, not_found, one
 from gpujobs_local._match import Demand
-from gpujobs_local._schedule import ensure_keeper, run_pass
+from gpujobs_local._schedule import ensure_keeper, run_pass, see_to_pass
 from gpujobs_local._submit import submit, visible_gpus
 from gpujobs_local.options import LocalOptions
 
@@ -64,7 +64,7 @@ class LocalBackend:
             return [e for _ in items]
         results = submit(self._home, self._target, self._settings, items)
         if any(isinstance(r, Ref) for r in results):
-            self._bring_on(run_pass)
+            self._bring_on(see_to_pass)
         return results
 
     def _bring_on(self, how: Callable[[Home], None]) -> None:
@@ -138,7 +138,7 @@ class LocalBackend:
         """End them and keep their records."""
         errors = _changing.cancel(self._home, refs)
         if self._home.store.exists():
-            self._bring_on(run_pass)
+            self._bring_on(see_to_pass)
         return errors
 
     def delete(self, refs: Sequence[Ref], /) -> list[GpuJobsError | None]:

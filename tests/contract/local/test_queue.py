@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gpujobs import Gpu, PreflightError, Reason, State
+from gpujobs_local._flock import is_locked, try_lock, unlock
 
 if TYPE_CHECKING:
     from gpujobs import Job
@@ -42,6 +44,24 @@ def test_a_small_job_does_not_pass_a_big_one_that_waits(bench: Bench) -> None:
     assert small.explain().details[0] == "1 waiting job comes before it."
     running.cancel()
     assert started(big, small) == [big.ref.id, small.ref.id]
+
+
+def test_of_many_that_come_at_once_one_waits_to_start_them(bench: Bench) -> None:
+    """While GPUs are handed out one submission waits for its turn, the others return, and all are started."""
+    bench.run("true")
+    handing_out = try_lock(bench.home / "schedule.lock")
+    assert handing_out is not None
+    jobs: list[Job] = []
+    waits = threading.Thread(target=lambda: jobs.append(bench.submit("true", gpus=1)))
+    waits.start()
+    bench.until(lambda: is_locked(bench.home / "next.lock"))
+
+    jobs += [bench.submit("true", gpus=1) for _ in range(3)]
+    assert len(jobs) == 3
+    unlock(handing_out)
+    waits.join(timeout=30)
+
+    assert [s.state for s in bench.client.wait(jobs, timeout=60)] == [State.SUCCEEDED] * 4
 
 
 def test_a_job_that_needs_no_gpu_passes(bench: Bench) -> None:
