@@ -34,10 +34,14 @@ class Figure(NamedTuple):
         return f"| {self.name} | {self.value:.1f} {self.unit} | {budget} | {self.detail} |"
 
 
+LOAD = os.getloadavg()[1]
+"""Before anything is measured: the jobs of a benchmark are a load of their own."""
+
+
 def table(figures: Sequence[Figure]) -> str:
     """A Markdown table of them, with the machine: for docs/benchmarks.md, unless the machine was busy."""
-    cpus, load = os.cpu_count() or 1, os.getloadavg()[1]
-    busy = f"; load {load:.1f}, so not for publication" if load > cpus else ""
+    cpus = os.cpu_count() or 1
+    busy = f"; load {LOAD:.1f}, so not for publication" if cpus < LOAD else ""
     head = f"{platform.system()} {platform.machine()}, {cpus} CPUs, Python {platform.python_version()}{busy}:"
     return "\n".join([head, "", "| figure | measured | at most | |", "|---|---|---|---|", *(f.row for f in figures)])
 
