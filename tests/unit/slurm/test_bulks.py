@@ -8,12 +8,7 @@ import pytest
 
 from gpujobs import Client, GpuJob, SubmitManyError
 
-SBATCH = """#!/bin/sh
-at=$(dirname "$0")/..
-n=$(( $(cat "$at/n" 2>/dev/null || echo 0) + 1 )); echo $n > "$at/n"
-cat > "$at/script.$n"; echo "$@" > "$at/argv.$n"
-echo $n
-"""
+from .test_sending import SBATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
