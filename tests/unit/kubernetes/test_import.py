@@ -13,63 +13,8 @@ from gpujobs_kubernetes import KubernetesBackend
 from gpujobs_kubernetes._facts import Facts, Site
 from gpujobs_kubernetes._manifests import objects
 
-SMI = """\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: nvidia-smi-test, namespace: default, labels: {app: nvidia-smi-test}}
-spec:
-  replicas: 4
-  selector: {matchLabels: {app: nvidia-smi-test}}
-  template:
-    metadata: {labels: {app: nvidia-smi-test}}
-    spec:
-      runtimeClassName: nvidia
-      restartPolicy: Always
-      containers:
-      - name: cuda
-        image: nvidia/cuda:13.0.2-runtime-ubuntu24.04
-        command: ["/bin/bash", "-c"]
-        args: ["echo $HOSTNAME; nvidia-smi; sleep 3600"]
-        resources: {limits: {nvidia.com/gpu: 1}, requests: {nvidia.com/gpu: 1}}
-        env:
-        - {name: NVIDIA_VISIBLE_DEVICES, value: all}
-        - {name: NVIDIA_DRIVER_CAPABILITIES, value: "compute,utility"}
----
-apiVersion: v1
-kind: Service
-metadata: {name: nvidia-smi-test}
-spec: {clusterIP: None, selector: {app: nvidia-smi-test}, ports: [{port: 80}]}
-"""
-VLLM = """\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: vllm-cluster, labels: {app: vllm-demo}}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: vllm-demo}}
-  template:
-    metadata: {labels: {app: vllm-demo}}
-    spec:
-      runtimeClassName: nvidia
-      containers:
-      - name: vllm
-        image: nvcr.io/nvidia/vllm:25.09-py3
-        command: ["vllm", "serve", "/models/Qwen3-8B-NVFP4"]
-        args: ["--quantization", "modelopt", "--host", "0.0.0.0", "--port", "8002", "--gpu-memory-utilization", "0.4"]
-        ports: [{containerPort: 8002, name: http}]
-        resources: {limits: {nvidia.com/gpu: 1}}
-        volumeMounts: [{name: models, mountPath: /models}]
-        readinessProbe: {httpGet: {path: /health, port: 8002}, initialDelaySeconds: 45, periodSeconds: 10}
-      volumes: [{name: models, hostPath: {path: /mnt/models}}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: vllm-lb-service}
-spec:
-  type: NodePort
-  selector: {app: vllm-demo}
-  ports: [{name: http, port: 8000, targetPort: 8002, nodePort: 30080}]
-"""
+from .by_hand import BANNER, SMI, VLLM
+
 JOB = """\
 apiVersion: batch/v1
 kind: Job
@@ -140,7 +85,7 @@ def test_the_nvidia_smi_deployment_comes_back_as_it_was() -> None:
     assert isinstance(service, GpuService)
     assert main["spec"]["replicas"] or main["metadata"]["annotations"]["gpujobs/replicas"] == "4"
     assert container["command"] == ["/bin/bash", "-c"]
-    assert container["args"] == ["echo $$HOSTNAME; nvidia-smi; sleep 3600"]
+    assert container["args"] == [BANNER.replace("$", "$$")]
     assert container["resources"]["limits"] == {"nvidia.com/gpu": "1"}
     env = {e["name"]: e.get("value") for e in container["env"]}
     assert env["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
@@ -164,7 +109,7 @@ def test_the_vllm_deployment_comes_back_as_it_was() -> None:
 
     assert main["metadata"]["annotations"]["gpujobs/replicas"] == "2"
     assert container["command"] == ["vllm", "serve", "/models/Qwen3-8B-NVFP4"]
-    assert container["args"][-2:] == ["--gpu-memory-utilization", "0.4"]
+    assert container["args"][-3:] == ["--max-model-len", "4096", "--trust-remote-code"]
     assert container["ports"] == [{"name": "http", "containerPort": 8002, "protocol": "TCP"}]
     assert container["readinessProbe"] == {
         "httpGet": {"path": "/health", "port": 8002},
