@@ -20,6 +20,8 @@ STRATEGY = "nvidia.com/gpu.sharing-strategy"
 COPIES = "nvidia.com/gpu.replicas"
 
 _MODERN = (1, 99)
+# Taints that controllers set for as long as something lasts: not ready, unreachable, cordoned, disk pressure...
+_PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class NodeFacts:
 
     Attributes:
         gpus: What it may hand out, by resource name.
-        unready: Why it takes no new work, or empty.
+        taints: Those that stay until somebody removes them.
+        unready: Why it takes no new work at the moment, or empty.
     """
 
     name: str
@@ -112,11 +115,12 @@ def node_facts(node: Mapping[str, Any]) -> NodeFacts:
     status, spec, meta = node.get("status", {}), node.get("spec", {}), node.get("metadata", {})
     allocatable: Mapping[str, str] = status.get("allocatable") or {}
     gpus = {k: whole(v) for k, v in allocatable.items() if k in {GPU, SHARED} or k.startswith(MIG)}
+    taints: list[Mapping[str, Any]] = spec.get("taints") or []
     return NodeFacts(
         name=meta.get("name", ""),
         gpus={k: n for k, n in gpus.items() if n > 0},
         labels=meta.get("labels") or {},
-        taints=tuple(spec.get("taints") or ()),
+        taints=tuple(t for t in taints if not t["key"].startswith(_PASSING)),
         unready=_unready(spec, status),
         cpus=whole(allocatable.get("cpu", "0"), milli=True) / 1000,
         memory=whole(allocatable.get("memory", "0")),
@@ -128,7 +132,11 @@ def _unready(spec: Mapping[str, Any], status: Mapping[str, Any]) -> str:
     ready = next((c for c in conditions if c.get("type") == "Ready"), None)
     if ready is not None and ready.get("status") != "True":
         return f"not ready: {ready.get('message') or ready.get('reason') or 'its kubelet does not answer'}"
-    return "cordoned" if spec.get("unschedulable") else ""
+    if spec.get("unschedulable"):
+        return "cordoned"
+    taints: Iterable[Mapping[str, Any]] = spec.get("taints") or ()
+    passing = (t["key"] for t in taints if t.get("effect") != "PreferNoSchedule" and t["key"].startswith(_PASSING))
+    return next((f"it has the taint {key} for the moment" for key in passing), "")
 
 
 def matching_products(wanted: str, facts: Facts) -> list[str]:

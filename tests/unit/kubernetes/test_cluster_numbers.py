@@ -162,3 +162,13 @@ def test_preflight_refuses_what_can_never_run_and_nothing_else() -> None:
     assert error is not None
     assert "no node has more than 8" in error.message
     assert "8 nvidia.com/gpu" in error.next_step
+
+
+@pytest.mark.parametrize("key", ["node.kubernetes.io/unreachable", "node.kubernetes.io/disk-pressure"])
+def test_a_taint_that_passes_only_keeps_pods_waiting(key: str) -> None:
+    """A node out of reach or under pressure takes no pod now, but may later: preflight lets the job wait for it."""
+    told = {"spec": {"taints": [{"key": key, "effect": "NoSchedule"}]}, "status": {"allocatable": BIG.gpus}}
+    node = node_facts({"metadata": {"name": "n"}, **told})
+
+    assert refusal(pod(8), Gpu(8), Facts(nodes=(node,))) is None
+    assert key in node.unready
