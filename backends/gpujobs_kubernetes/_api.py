@@ -29,6 +29,8 @@ YAML = "application/yaml"
 MERGE = "application/merge-patch+json"
 PAGE = 500
 _ERROR = 400
+_PIECE = 1 << 16
+"""More is not read at once, however large a chunk is."""
 Table = dict[str, Any]
 Query = dict[str, str]
 _VERBS = {"GET": "read", "POST": "create", "PATCH": "change", "DELETE": "delete", "PUT": "replace"}
@@ -161,12 +163,28 @@ class Api:
 
     @contextlib.contextmanager
     def stream(self, where: str, query: Query, *, read_timeout: float) -> Generator[Any]:
-        """A reply that is read as it comes: urllib3's response. Reading raises what ``translating`` translates."""
+        """A reply that is read as it comes, by ``pieces``: urllib3's response."""
         response = self._open(_Request("GET", where, query, read_timeout=read_timeout))
         try:
             yield response
         finally:
             response.close()
+
+    def pieces(self, response: Any) -> Iterator[bytes]:
+        """What a stream sends, piece by piece, each as soon as it is there.
+
+        A line of a log and an event of a watch are a chunk each, and ``read_chunked`` takes half the time of ``read1``
+        for one. A connection that is cut is an error, in the middle of a chunk or between two.
+
+        Raises:
+            UnavailableError: The connection was cut, or was silent for too long.
+        """
+        with self.translating():
+            if response.chunked:
+                yield from response.read_chunked(_PIECE)
+                return
+            while data := response.read1(_PIECE):
+                yield data
 
     @contextlib.contextmanager
     def translating(self) -> Generator[None]:

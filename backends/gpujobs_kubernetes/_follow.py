@@ -6,13 +6,13 @@ reader goes on from its cursor until Kubernetes says that the container has ende
 
 from __future__ import annotations
 
-import queue
 import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gpujobs.errors import GpuJobsError
 from gpujobs_kubernetes._api import PODS, hang_up, path
+from gpujobs_kubernetes._inbox import Inbox
 from gpujobs_kubernetes._loglines import Cursor, Source
 from gpujobs_kubernetes._logs import READ_S, is_gone, is_unsure, question, snapshot, unreadable
 from gpujobs_kubernetes._sources import begun
@@ -29,9 +29,6 @@ MOST_STREAMS = 128
 """More logs than this of one workload are read in turns: a thread and a connection each must have an end."""
 _TURN_S = 1.0
 """Those are read one a second, whatever their number, and once more when they have ended."""
-_BATCHES = 64
-_CHUNK = 1 << 15
-"""Read at once: what nobody has taken yet is at most so much for each batch and each thread."""
 _TICK_S = 0.1
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
@@ -72,7 +69,7 @@ class Follower:
         self._query = query
         self._look = look
         self._readers: dict[tuple[str, int], _Reader] = {}
-        self._batches: queue.Queue[tuple[_Reader, Sequence[LogLine]]] = queue.Queue(_BATCHES)
+        self._inbox = Inbox()
         self._stop = threading.Event()
         self._closing = threading.Event()
         self._turned = float("-inf")
@@ -90,6 +87,7 @@ class Follower:
             yield from self._rest()
         finally:
             self._stop.set()
+            self._inbox.close()
             for reader in self._readers.values():
                 reader.ended.set()
                 if reader.response is not None:
@@ -99,7 +97,7 @@ class Follower:
         """After the end: pods that came and went unseen, and what every log still holds."""
         self._closing.set()
         self._take_up(fresh=True)
-        while not self._query.stop() and not (all(r.done for r in self._readers.values()) and self._batches.empty()):
+        while not self._query.stop() and not (all(r.done for r in self._readers.values()) and self._inbox.empty()):
             yield from self._next()
             self._take_up(fresh=False)
 
@@ -123,12 +121,7 @@ class Follower:
 
     def _next(self) -> Iterator[LogLine]:
         """What has come within a moment; then one turn of the logs that have no thread."""
-        try:
-            yield from self._batches.get(timeout=_TICK_S)[1]
-            while True:
-                yield from self._batches.get_nowait()[1]
-        except queue.Empty:
-            pass
+        yield from self._inbox.take(_TICK_S)
         for reader in self._due():
             yield from self._turn(reader)
 
@@ -194,7 +187,7 @@ class Follower:
                     break
             elif self._hopeless(reader, trouble):
                 if not self._gone_cleanly(reader, trouble):
-                    self._put(reader, [unreadable(reader.cursor, reader.pod, trouble)])
+                    self._put([unreadable(reader.cursor, reader.pod, trouble)])
                 break
             pause = _FIRST_PAUSE_S if reader.cursor.stamp != stamp else min(pause * 2, _LONGEST_PAUSE_S)
             reader.ended.wait(pause)
@@ -226,15 +219,13 @@ class Follower:
             with self._api.stream(where, query, read_timeout=READ_S) as response:
                 cursor.cut = True
                 reader.response = response
-                while not self._stop.is_set():
-                    with self._api.translating():
-                        data = response.read1(_CHUNK)
-                    if not data:
-                        break
-                    self._put(reader, cursor.feed(data))
+                for data in self._api.pieces(response):
+                    if self._stop.is_set():
+                        return None
+                    self._put(cursor.feed(data), len(data))
                 cursor.cut = False
                 if not follow:
-                    self._put(reader, cursor.finish())
+                    self._put(cursor.finish())
         except GpuJobsError as e:
             return e
         except (AttributeError, ValueError):
@@ -243,15 +234,11 @@ class Follower:
                 raise
         return None
 
-    def _put(self, reader: _Reader, lines: Sequence[LogLine]) -> None:
+    def _put(self, lines: Sequence[LogLine], size: int = 0) -> None:
         since = self._query.since
         kept = lines if since is None else [line for line in lines if line.time is None or line.time >= since]
-        while kept and not self._stop.is_set():
-            try:
-                self._batches.put((reader, kept), timeout=_TICK_S)
-            except queue.Full:
-                continue
-            return
+        if kept:
+            self._inbox.put(kept, size)
 
 
 def _service(reader: _Reader) -> bool:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 16 * 1024 * 1024
 _SECOND = len("2026-01-31T12:00:00")
+_DIGITS = 9
+"""Kubernetes writes all nine, others leave out zeros at the end."""
+_FIXED = _SECOND + 1 + _DIGITS
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -40,10 +43,10 @@ class Stamps:
 
     def time(self, stamp: bytes) -> datetime | None:
         """The time, to the microsecond; None where it is no timestamp."""
-        if stamp.startswith(self._head) and stamp.endswith(self._zone):
-            number = stamp[len(self._head) : len(stamp) - len(self._zone)]
-            if number.isdigit():
-                return self._base.replace(microsecond=int(number[:6].ljust(6, b"0")))
+        if stamp[: _SECOND + 1] == self._head and stamp[_FIXED:] == self._zone:
+            number = stamp[_SECOND + 1 : _FIXED]
+            if number.isdigit() and len(number) == _DIGITS:
+                return self._base.replace(microsecond=int(number[:6]))
         return self._parsed(stamp)
 
     def _parsed(self, stamp: bytes) -> datetime | None:
@@ -92,45 +95,41 @@ class Cursor:
 
     def feed(self, data: bytes) -> list[LogLine]:
         """The lines that are complete now and were not given before."""
-        data = self._rest + data
-        cut = data.rfind(b"\n") + 1
-        if not cut and len(data) > LONGEST_LINE:
-            cut = len(data)
-        self._rest = data[cut:]
+        if self._rest:
+            data = self._rest + data
         # Split at \n alone: a line may hold \r.
-        raws = data[:cut].split(b"\n")
-        last = raws.pop()
-        lines = [raw + b"\n" for raw in raws] + ([last] if last else [])
-        return self._fresh(lines)
+        *raws, self._rest = data.split(b"\n")
+        lines = self._fresh(raws, b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            lines += self.finish()
+        return lines
 
     def finish(self) -> list[LogLine]:
         """The unfinished last line, once nothing more can come."""
         rest, self._rest = self._rest, b""
-        return self._fresh([rest]) if rest else []
+        return self._fresh([rest], b"") if rest else []
 
     @property
     def unproven(self) -> bool:
         """Whether the new connection has not shown yet that it goes on where the last one stopped."""
         return self._skip is not None
 
-    def _fresh(self, lines: Sequence[bytes]) -> list[LogLine]:
+    def _fresh(self, raws: Sequence[bytes], end: bytes) -> list[LogLine]:
         found: list[LogLine] = []
-        source = self.source
-        for line in lines:
-            stamp, space, text = line.partition(b" ")
-            if not space:
-                stamp, text = line.rstrip(b"\n"), line[len(line.rstrip(b"\n")) :]
+        replica, attempt, times = self.source.replica, self.source.attempt, self._stamps
+        for raw in raws:
+            stamp, _, text = raw.partition(b" ")
             if self._skip is not None and self._repeated(stamp, found):
                 continue
             if stamp == self.stamp:
                 self.same += 1
             else:
                 self.stamp, self.same = stamp, 1
-            time = self._stamps.time(stamp)
+            time = times.time(stamp)
             if b"\r" in text:
-                self._split(found, text, time)
+                self._split(found, text + end, time)
             else:
-                found.append(LogLine.of(text, replica=source.replica, attempt=source.attempt, time=time))
+                found.append(LogLine(text.decode(errors="replace"), text + end, replica, attempt, time))
         return found
 
     def _repeated(self, stamp: bytes, found: list[LogLine]) -> bool:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gpujobs_kubernetes._loglines import Source
     from gpujobs_kubernetes._views import PodView
 
-CHUNK = 1 << 18
 READ_S = 60.0
 _WAITING = "waiting to start"
 _UNSURE = "unable to retrieve container logs"
@@ -55,11 +54,7 @@ def snapshot(
     source = cursor.source
     query = question(cursor, follow=False, tail=tail, since=since)
     with api.stream(path(PODS, source.namespace, source.pod, "log"), query, read_timeout=READ_S) as response:
-        while True:
-            with api.translating():
-                data = response.read1(CHUNK)
-            if not data:
-                break
+        for data in api.pieces(response):
             yield from _since(cursor.feed(data), since)
         if final:
             yield from _since(cursor.finish(), since)

@@ -20,7 +20,7 @@ from gpujobs_kubernetes._names import ID, JOB_NAME, MANAGED, Place
 from gpujobs_kubernetes._tables import labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from gpujobs.backend import Clock
     from gpujobs_kubernetes._api import Api, Table
@@ -198,11 +198,10 @@ class Watcher:
                     # Waiters ask once more: what is read from now on can be kept.
                     self._changed.update(p for p in self._kept.wanted if stream.key in _keys(p))
                     self._news.notify_all()
-            with self._api.translating():
-                for event in _events(response):
-                    if stream.stop:
-                        return
-                    self._take(stream, event)
+            for event in events(self._api.pieces(response)):
+                if stream.stop:
+                    return
+                self._take(stream, event)
 
     def _take(self, stream: _Stream, event: Table) -> None:
         kind, item = event["type"], event["object"]
@@ -239,9 +238,9 @@ def _place(key: Key, item: Table) -> Place | None:
     return Place(namespace, "job" if JOB_NAME in labels else "service", owner) if owner else None
 
 
-def _events(response: Any) -> Iterable[Table]:
+def events(pieces: Iterable[bytes]) -> Iterator[Table]:
     """The JSON objects of a watch, one a line."""
     rest = b""
-    while chunk := response.read1(1 << 16):
-        *lines, rest = (rest + chunk).split(b"\n")
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
         yield from (json.loads(line) for line in lines if line)

@@ -18,7 +18,7 @@ from _measure import Figure, pairs, timed
 
 from gpujobs_kubernetes._api import JOBS, PODS, path
 from gpujobs_kubernetes._views import conditions
-from gpujobs_kubernetes._watch import _events
+from gpujobs_kubernetes._watch import events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def _completed(site: Site, ref_id: str) -> float:
     query = {"watch": "true", "fieldSelector": f"metadata.name={ref_id.rpartition('/')[2]}"}
     while True:  # a server that is busy may end a watch early
         with site.api.stream(path(JOBS, site.namespace), query, read_timeout=120) as response:
-            for event in _events(response):
+            for event in events(site.api.pieces(response)):
                 if event["type"] in {"ADDED", "MODIFIED"} and "Complete" in conditions(event["object"]["status"]):
                     return time.time()
 
