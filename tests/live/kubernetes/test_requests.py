@@ -85,6 +85,7 @@ def test_many_jobs_waited_for_and_many_logs_followed_cost_nothing(client: Client
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200, func_only=True)
 def test_a_hundred_pods_are_followed_in_bounds(client: Client, bed: Bed) -> None:
     """Every line of each; a reader who is slow makes the logs wait, not the memory grow."""
     script = "seq 10000; sleep 1"
