@@ -2,23 +2,26 @@
 
 A connection that ends says nothing about the log: the kubelet, the API server and idle links end connections too. So a
 reader goes on from its cursor until Kubernetes says that the container has ended, and then reads what is left.
+
+The threads only carry bytes, one connection each; lines are made of them, and everything is decided, where they are
+taken. So a cursor belongs to the thread until its connection has begun, and then to whoever takes.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gpujobs.errors import GpuJobsError
 from gpujobs_kubernetes._api import PODS, hang_up, path
 from gpujobs_kubernetes._inbox import Inbox
 from gpujobs_kubernetes._loglines import Cursor, Source
-from gpujobs_kubernetes._logs import READ_S, is_gone, is_unsure, question, snapshot, unreadable
+from gpujobs_kubernetes._logs import READ_S, is_gone, is_unsure, question, snapshot, unreadable, written_since
 from gpujobs_kubernetes._sources import begun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from gpujobs.backend import Clock, LogQuery
     from gpujobs.results import LogLine
@@ -47,8 +50,25 @@ class _Reader:
     read_at: float = float("-inf")
     troubled: float | None = None
     """Since when every try to read it has failed."""
+    began: bytes = b""
+    """The newest stamp as the connection began."""
+    pause: float = 0.0
+    """Seconds until the next connection."""
     response: Any = None
-    ended: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a connection ended.
+
+    Attributes:
+        over: The container had ended before: there is nothing to come.
+        opened: The log was to be had at all.
+    """
+
+    trouble: GpuJobsError | None
+    over: bool
+    opened: bool
 
 
 class Follower:
@@ -69,9 +89,9 @@ class Follower:
         self._query = query
         self._look = look
         self._readers: dict[tuple[str, int], _Reader] = {}
-        self._inbox = Inbox()
+        self._inbox: Inbox[_Reader, _End] = Inbox()
         self._stop = threading.Event()
-        self._closing = threading.Event()
+        self._closing = False
         self._turned = float("-inf")
 
     def lines(self) -> Iterator[LogLine]:
@@ -89,15 +109,14 @@ class Follower:
             self._stop.set()
             self._inbox.close()
             for reader in self._readers.values():
-                reader.ended.set()
                 if reader.response is not None:
                     hang_up(reader.response)
 
     def _rest(self) -> Iterator[LogLine]:
         """After the end: pods that came and went unseen, and what every log still holds."""
-        self._closing.set()
+        self._closing = True
         self._take_up(fresh=True)
-        while not self._query.stop() and not (all(r.done for r in self._readers.values()) and self._inbox.empty()):
+        while not self._query.stop() and not all(r.done for r in self._readers.values()):
             yield from self._next()
             self._take_up(fresh=False)
 
@@ -116,12 +135,13 @@ class Follower:
             if not (reader.streaming or reader.done) and streaming < self._most:
                 reader.streaming = True
                 streaming += 1
-                name = f"gpujobs-log-{reader.pod.name}"
-                threading.Thread(target=self._run, args=(reader,), name=name, daemon=True).start()
+                self._connect(reader)
 
     def _next(self) -> Iterator[LogLine]:
         """What has come within a moment; then one turn of the logs that have no thread."""
-        yield from self._inbox.take(_TICK_S)
+        for reader, data, end in self._inbox.take(_TICK_S):
+            lines = reader.cursor.feed(data)
+            yield from written_since(lines if end is None else lines + self._ended(reader, end), self._query.since)
         for reader in self._due():
             yield from self._turn(reader)
 
@@ -172,27 +192,27 @@ class Follower:
         for _, _, lines in sorted(kept, key=lambda k: k[:2]):
             yield from lines
 
-    # -- in the threads
-
-    def _run(self, reader: _Reader) -> None:
-        pause = _FIRST_PAUSE_S
-        while not self._stop.is_set():
-            over = _over(reader)
-            stamp = reader.cursor.stamp
-            trouble = self._read(reader, follow=not over)
-            if trouble is None or reader.cursor.stamp != stamp:
-                reader.troubled = None
-            if trouble is None:
-                if over:
-                    break
-            elif self._hopeless(reader, trouble):
-                if not self._gone_cleanly(reader, trouble):
-                    self._put([unreadable(reader.cursor, reader.pod, trouble)])
-                break
-            pause = _FIRST_PAUSE_S if reader.cursor.stamp != stamp else min(pause * 2, _LONGEST_PAUSE_S)
-            reader.ended.wait(pause)
-        reader.done = True
-        reader.streaming = False
+    def _ended(self, reader: _Reader, end: _End) -> list[LogLine]:
+        """What there is to say at the end of a connection; unless it was the last, the next one begins."""
+        cursor = reader.cursor
+        moved = cursor.stamp != reader.began
+        if end.opened:
+            cursor.cut = end.trouble is not None
+        if end.trouble is None or moved:
+            reader.troubled = None
+        lines: list[LogLine] = []
+        if end.trouble is None:
+            reader.done = end.over
+            lines += cursor.finish() if end.over else []
+        elif self._hopeless(reader, end.trouble):
+            reader.done = True
+            gone = self._gone_cleanly(reader, end.trouble)
+            lines += [] if gone else [unreadable(cursor, reader.pod, end.trouble)]
+        reader.streaming = not reader.done
+        if reader.streaming:
+            reader.pause = _FIRST_PAUSE_S if moved else min(max(2 * reader.pause, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+            self._connect(reader)
+        return lines
 
     def _hopeless(self, reader: _Reader, trouble: GpuJobsError) -> bool:
         """Whether the rest of a log will never be had: its pod is gone, or it was out of reach for too long."""
@@ -201,44 +221,41 @@ class Follower:
         if is_gone(trouble) and not is_unsure(trouble):
             return True
         lasting = now - reader.troubled > _LAST_PATIENCE_S
-        return lasting and (is_unsure(trouble) or self._closing.is_set())
+        return lasting and (is_unsure(trouble) or self._closing)
 
     def _gone_cleanly(self, reader: _Reader, trouble: GpuJobsError) -> bool:
         """A pod that was removed right after its log had ended by itself: nothing is missing."""
         return is_gone(trouble) and not is_unsure(trouble) and reader.cursor.stamp != b"" and not reader.cursor.cut
 
-    def _read(self, reader: _Reader, *, follow: bool) -> GpuJobsError | None:
-        """One connection to its end; what went wrong, or None."""
+    def _connect(self, reader: _Reader) -> None:
+        reader.began = reader.cursor.stamp
+        name = f"gpujobs-log-{reader.pod.name}"
+        threading.Thread(target=self._run, args=(reader,), name=name, daemon=True).start()
+
+    def _run(self, reader: _Reader) -> None:
+        """In a thread: one connection, from its beginning to its end."""
+        if self._stop.wait(reader.pause):
+            return
+        over, opened, trouble = _over(reader), False, None
         cursor = reader.cursor
         cursor.source = replace(
             cursor.source, previous=reader.pod.restarts > cursor.source.attempt >= 0 and _service(reader)
         )
-        query = question(cursor, follow=follow, since=self._query.since)
+        query = question(cursor, follow=not over, since=self._query.since)
         where = path(PODS, cursor.source.namespace, cursor.source.pod, "log")
         try:
             with self._api.stream(where, query, read_timeout=READ_S) as response:
-                cursor.cut = True
-                reader.response = response
+                reader.response, opened = response, True
                 for data in self._api.pieces(response):
-                    if self._stop.is_set():
-                        return None
-                    self._put(cursor.feed(data), len(data))
-                cursor.cut = False
-                if not follow:
-                    self._put(cursor.finish())
+                    if not self._inbox.put(reader, data):
+                        return
         except GpuJobsError as e:
-            return e
+            trouble = e
         except (AttributeError, ValueError):
             # What http.client raises when its socket is closed under it, at the end of following.
             if not self._stop.is_set():
                 raise
-        return None
-
-    def _put(self, lines: Sequence[LogLine], size: int = 0) -> None:
-        since = self._query.since
-        kept = lines if since is None else [line for line in lines if line.time is None or line.time >= since]
-        if kept:
-            self._inbox.put(kept, size)
+        self._inbox.end(reader, _End(trouble, over, opened))
 
 
 def _service(reader: _Reader) -> bool:

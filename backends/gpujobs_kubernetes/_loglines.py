@@ -109,11 +109,6 @@ class Cursor:
         rest, self._rest = self._rest, b""
         return self._fresh([rest], b"") if rest else []
 
-    @property
-    def unproven(self) -> bool:
-        """Whether the new connection has not shown yet that it goes on where the last one stopped."""
-        return self._skip is not None
-
     def _fresh(self, raws: Sequence[bytes], end: bytes) -> list[LogLine]:
         found: list[LogLine] = []
         replica, attempt, times = self.source.replica, self.source.attempt, self._stamps

@@ -1,4 +1,4 @@
-"""The place where readers of logs leave lines: none lost, none reordered, and never more than may lie there."""
+"""The place where readers of logs leave bytes: none lost, none reordered, and never more than may lie there."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from gpujobs.results import LogLine
-from gpujobs_kubernetes._inbox import LINE, Inbox
+from gpujobs_kubernetes._inbox import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MANY, READERS = 3000, 4
+TEXT = b"".join(b"%d\n" % i for i in range(MANY))
 
 
 def beside(act: Callable[[], object]) -> threading.Thread:
@@ -22,61 +22,59 @@ def beside(act: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def test_all_lines_of_all_readers_come_in_their_order() -> None:
-    """However the threads take turns, with little room."""
-    inbox = Inbox(10 * LINE)
+def test_all_bytes_of_all_readers_come_in_their_order_and_before_their_ends() -> None:
+    """However the threads take turns, with little room; each end comes once."""
+    inbox: Inbox[int, str] = Inbox(100)
 
-    def read(replica: int) -> None:
+    def read(reader: int) -> None:
         for i in range(MANY):
-            inbox.put([LogLine(str(i), replica=replica)])
+            inbox.put(reader, b"%d\n" % i)
+        inbox.end(reader, f"end of {reader}")
 
-    threads = [beside(lambda replica=replica: read(replica)) for replica in range(READERS)]
-    found: dict[int, list[str]] = {replica: [] for replica in range(READERS)}
-    while any(thread.is_alive() for thread in threads) or not inbox.empty():
-        for line in inbox.take(0.1):
-            found[line.replica].append(line.text)
+    for reader in range(READERS):
+        beside(lambda reader=reader: read(reader))
+    found, ends = dict.fromkeys(range(READERS), b""), list[str]()
+    while len(ends) < READERS:
+        for reader, data, end in inbox.take(5):
+            found[reader] += data
+            if end is not None:
+                assert found[reader] == TEXT
+                ends.append(end)
 
-    assert all(texts == [str(i) for i in range(MANY)] for texts in found.values())
+    assert sorted(ends) == [f"end of {reader}" for reader in range(READERS)]
+    assert inbox.take(0) == []
 
 
 def test_a_reader_who_is_far_ahead_waits() -> None:
     """Until somebody takes, or nobody will any more."""
-    inbox = Inbox(2 * LINE)
-    put: list[int] = []
-
-    def read() -> None:
-        for i in range(5):
-            inbox.put([LogLine(str(i))])
-            put.append(i)
-
-    thread = beside(read)
+    inbox: Inbox[str, str] = Inbox(2)
+    put: list[bool] = []
+    thread = beside(lambda: [put.append(inbox.put("r", b"x")) for _ in range(5)])
     thread.join(0.2)
-    assert put == [0, 1]
+    assert put == [True, True]
 
-    assert [line.text for line in inbox.take(1)] == ["0", "1"]
+    assert inbox.take(1) == [("r", b"xx", None)]
     thread.join(0.2)
-    assert put == [0, 1, 2, 3]
+    assert put == [True] * 4
 
     inbox.close()
     thread.join(5)
-    assert not thread.is_alive()
+    assert put == [True] * 4 + [False]
 
 
-def test_the_first_line_is_taken_at_once_and_those_after_it_together() -> None:
+def test_the_first_bytes_are_taken_at_once_and_those_after_them_together() -> None:
     """What comes after silence wakes whoever waits; what comes right after a taking is gathered for a moment."""
-    inbox = Inbox()
+    inbox: Inbox[str, str] = Inbox()
     began = time.monotonic()
     assert inbox.take(0) == []
-    beside(lambda: inbox.put([LogLine("first")]))
-    assert [line.text for line in inbox.take(5)] == ["first"]
+    beside(lambda: inbox.put("r", b"first"))
+    assert inbox.take(5) == [("r", b"first", None)]
     assert time.monotonic() - began < 2
 
-    takings = 0
-    thread = beside(lambda: [inbox.put([LogLine(str(i))]) for i in range(MANY)])
-    texts: list[str] = []
-    while len(texts) < MANY:
-        texts += [line.text for line in inbox.take(5)]
+    takings, found = 0, b""
+    beside(lambda: [inbox.put("r", b"%d\n" % i) for i in range(MANY)])
+    while len(found) < len(TEXT):
+        found += b"".join(data for _, data, _ in inbox.take(5))
         takings += 1
-    thread.join()
-    assert texts == [str(i) for i in range(MANY)]
+    assert found == TEXT
     assert takings < MANY / 10

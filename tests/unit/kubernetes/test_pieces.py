@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 LINES = [b"2026-01-01T00:00:00.%09dZ line %d\n" % (i, i) for i in range(9)]
 LARGE = b"2026-01-01T00:00:00.000000010Z " + b"x" * 200_000 + b"\n"
@@ -51,9 +51,9 @@ class Speaker:
                 connection, _ = self.socket.accept()
             except OSError:  # closed
                 return
-            with connection:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                while b"\r\n\r\n" not in connection.recv(4096):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with connection, connection.makefile("rb") as asked, suppress(OSError):  # who had enough hangs up first
+                while asked.readline().strip():
                     pass
                 for packet in self.says:
                     connection.sendall(packet)
