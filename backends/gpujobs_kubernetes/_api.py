@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -17,6 +18,7 @@ from gpujobs.backend import retrying
 from gpujobs.errors import GpuJobsError
 from gpujobs_kubernetes._connect import Connection, connect
 from gpujobs_kubernetes._errors import from_network, from_reply
+from gpujobs_kubernetes._paging import Page
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -148,18 +150,25 @@ class Api:
         """DELETE; an object that is gone already is a NotFoundError."""
         return self._json(_Request("DELETE", where, None, json.dumps(body or {}).encode(), JSON), patient=True)
 
-    def pages(self, where: str, query: Query | None = None, *, patient: bool = True) -> Iterator[Table]:
-        """The pages of a LIST, one by one, so that only one is held."""
-        more: str | None = ""
-        while more is not None:
+    def items(self, where: str, query: Query | None = None, *, patient: bool = True) -> Iterator[Table]:
+        """The objects of a LIST, one by one; while those of a page are read, the server makes the next one."""
+
+        def page(more: str) -> Page:
             asked = {"limit": str(PAGE), **(query or {}), **({"continue": more} if more else {})}
-            page = self.get(where, asked, patient=patient)
-            yield page
-            more = page.get("metadata", {}).get("continue") or None
+            return Page(self._data(_Request("GET", where, asked), patient=patient))
+
+        with ThreadPoolExecutor(1, thread_name_prefix="gpujobs-page") as beside:
+            this = page("")
+            while True:
+                ahead = beside.submit(page, this.more) if this.more else None
+                yield from this.items()
+                if ahead is None and not this.more:
+                    return
+                this = ahead.result() if ahead is not None else page(this.more)
 
     def list(self, where: str, query: Query | None = None, *, patient: bool = True) -> list[Table]:
         """All objects of a LIST."""
-        return [item for page in self.pages(where, query, patient=patient) for item in page.get("items") or ()]
+        return [*self.items(where, query, patient=patient)]
 
     @contextlib.contextmanager
     def stream(self, where: str, query: Query, *, read_timeout: float) -> Generator[Any]:
@@ -200,13 +209,17 @@ class Api:
             raise from_network(e, host=connection.host, who=connection.who) from e
 
     def _json(self, asked: _Request, *, patient: bool = False) -> Table:
-        def once() -> Table:
+        data = self._data(asked, patient=patient)
+        found: Table = json.loads(data) if data else {}
+        return found
+
+    def _data(self, asked: _Request, *, patient: bool) -> bytes:
+        def once() -> bytes:
             response = self._open(asked)
             with self.translating():
-                data = response.read()
+                data: bytes = response.read()
                 response.release_conn()
-            found: Table = json.loads(data) if data else {}
-            return found
+            return data
 
         return retrying(once, self._clock) if patient else once()
 

@@ -76,14 +76,12 @@ def find_all(
     found = Found()
     query = {"labelSelector": f"{_ALL},{selector}" if selector else _ALL}
     for kind in kinds:
-        for page in api.pages(path(COLLECTIONS[kind], namespace), query):
-            for item in page.get("items") or ():
-                add_object(found, item, namespace, kind)
-    for page in api.pages(path(PODS, namespace), query):
-        for item in page.get("items") or ():
-            pod = pod_view(item)
-            owner: Kind = "job" if JOB_NAME in item["metadata"].get("labels", {}) else "service"
-            found.pods[Place(namespace, owner, pod.owner)].append(pod)
+        for item in api.items(path(COLLECTIONS[kind], namespace), query):
+            add_object(found, item, namespace, kind)
+    for item in api.items(path(PODS, namespace), query):
+        pod = pod_view(item)
+        owner: Kind = "job" if JOB_NAME in item["metadata"].get("labels", {}) else "service"
+        found.pods[Place(namespace, owner, pod.owner)].append(pod)
     _add_refusals(api, found, now=now, patient=True)
     return found
 
@@ -115,13 +113,13 @@ def _objects(api: Api, namespace: str, kind: Kind, names: set[str], *, patient: 
         except NotFoundError:
             return
         return
-    for page in api.pages(path(collection, namespace), {"labelSelector": _selector(names)}, patient=patient):
-        yield from (item for item in page.get("items") or () if item["metadata"]["name"] in names)
+    for item in api.items(path(collection, namespace), {"labelSelector": _selector(names)}, patient=patient):
+        if item["metadata"]["name"] in names:
+            yield item
 
 
 def _pods(api: Api, namespace: str, names: set[str], *, patient: bool) -> Iterator[Table]:
-    for page in api.pages(path(PODS, namespace), {"labelSelector": _selector(names)}, patient=patient):
-        yield from page.get("items") or ()
+    return api.items(path(PODS, namespace), {"labelSelector": _selector(names)}, patient=patient)
 
 
 def _selector(names: set[str]) -> str:

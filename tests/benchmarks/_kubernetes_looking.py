@@ -82,8 +82,10 @@ def statuses(site: Site, refs: list[str], count: int) -> Iterator[Figure]:
 
     def bare() -> None:
         for collection in (JOBS, PODS):
-            for _ in site.api.pages(path(collection, site.namespace), _selected()):
-                pass
+            more: str | None = ""
+            while more is not None:
+                page = site.api.get(path(collection, site.namespace), {**_selected(), "continue": more})
+                more = page["metadata"].get("continue")
 
     name = f"statuses of {len(refs)}"
     ours, theirs = pairs(lambda: site.client.status(refs), bare, count)
