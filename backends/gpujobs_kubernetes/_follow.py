@@ -246,6 +246,8 @@ class Follower:
         try:
             with self._api.stream(where, query, read_timeout=READ_S) as response:
                 reader.response, opened = response, True
+                if self._stop.is_set():
+                    return  # nobody hangs up a connection that has only just begun
                 for data in self._api.pieces(response):
                     if not self._inbox.put(reader, data):
                         return

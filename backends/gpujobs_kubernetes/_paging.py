@@ -10,6 +10,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from gpujobs_kubernetes._tables import inside
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -34,7 +36,7 @@ class Page:
     @property
     def more(self) -> str:
         """The token of the next page, or empty: for sure once all objects were read."""
-        return str((self._fields.get("metadata") or {}).get("continue") or "")
+        return str(inside(self._fields, "metadata").get("continue") or "")
 
     def items(self) -> Iterator[Table]:
         """The objects, one by one.

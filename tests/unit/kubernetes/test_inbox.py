@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gpujobs_kubernetes._inbox import Inbox
@@ -32,7 +33,7 @@ def test_all_bytes_of_all_readers_come_in_their_order_and_before_their_ends() ->
         inbox.end(reader, f"end of {reader}")
 
     for reader in range(READERS):
-        beside(lambda reader=reader: read(reader))
+        beside(partial(read, reader))
     found, ends = dict.fromkeys(range(READERS), b""), list[str]()
     while len(ends) < READERS:
         for reader, data, end in inbox.take(5):
@@ -49,7 +50,8 @@ def test_a_reader_who_is_far_ahead_waits() -> None:
     """Until somebody takes, or nobody will any more."""
     inbox: Inbox[str, str] = Inbox(2)
     put: list[bool] = []
-    thread = beside(lambda: [put.append(inbox.put("r", b"x")) for _ in range(5)])
+
+    thread = beside(lambda: put.extend(inbox.put("r", b"x") for _ in range(5)))
     thread.join(0.2)
     assert put == [True, True]
 
