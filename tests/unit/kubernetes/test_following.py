@@ -19,6 +19,7 @@ from gpujobs_kubernetes._loglines import Source
 from gpujobs_kubernetes._views import pod_view
 
 from .test_edge import kubeconfig
+from .test_pieces import CHUNKED, LINES, WHOLE, Speaker, speaker
 from .test_states import RUNNING, ended
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from gpujobs_kubernetes._views import PodView
     from tests.unit.kubernetes.conftest import MakePod
 
+__all__ = ["speaker"]  # a fixture
 PODS, MOST = 6, 2
 LINE = b"2026-01-01T00:00:00.000000001Z hello\n"
 
@@ -114,3 +116,21 @@ def test_a_kubelet_that_cannot_reach_its_runtime_is_asked_again(logs: Logs, make
     line = next(lines)
     logs.over.set()
     assert [(found.text, found.gap) for found in (line, *lines)] == [("hello", False)]
+
+
+def test_a_log_that_is_cut_again_and_again_comes_whole(speaker: Speaker, make_pod: MakePod) -> None:
+    """In the middle of a chunk and between two: each line once, in order, and no gap."""
+    cuts = [0, len(WHOLE) // 3, len(WHOLE) // 3 + 1, WHOLE.index(b"line 5"), len(WHOLE) - 1, len(WHOLE)]
+    speaker.answers = [(CHUNKED + WHOLE[:cut],) for cut in cuts] + [(CHUNKED, WHOLE, b"0\r\n\r\n")]
+    before = speaker.answered
+
+    def look(_: bool) -> list[tuple[Source, PodView]]:  # noqa: FBT001  # as Follower calls it
+        pod = pod_view(make_pod(ended(0) if over() else RUNNING, name="p"))
+        return [(Source("ns", pod.name, pod.uid, 0, 0), pod)]
+
+    def over() -> bool:
+        return speaker.answered - before > len(cuts)
+
+    lines = list(Follower(speaker.api, ManualClock(), LogQuery(follow=True, ended=over), look).lines())
+    assert [line.text for line in lines] == [f"line {i}" for i in range(len(LINES))]
+    assert not any(line.gap for line in lines)

@@ -39,7 +39,9 @@ class Speaker:
     """A server that sends what it was told, in packets of its own, and hangs up."""
 
     def __init__(self, folder: Path) -> None:
-        self.says: Sequence[bytes] = ()
+        self.answers: list[Sequence[bytes]] = []
+        """Packets of each reply; the last one is given again and again."""
+        self.answered = 0
         self.socket = socket.create_server(("127.0.0.1", 0))
         file = kubeconfig(folder / "config", f"http://127.0.0.1:{self.socket.getsockname()[1]}")
         self.api = Api(KubernetesOptions(kubeconfig=str(file), timeout=5), ManualClock())
@@ -55,13 +57,15 @@ class Speaker:
             with connection, connection.makefile("rb") as asked, suppress(OSError):  # who had enough hangs up first
                 while asked.readline().strip():
                     pass
-                for packet in self.says:
+                said = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
+                for packet in said:
                     connection.sendall(packet)
+                self.answered += 1
 
     @contextmanager
     def answering(self, *packets: bytes) -> Generator[Iterator[bytes]]:
         """The pieces of a reply."""
-        self.says = packets
+        self.answers = [packets]
         with self.api.stream("/x", {}, read_timeout=5) as response:
             yield self.api.pieces(response)
 
