@@ -73,7 +73,7 @@ class Kept:
     def take_object(self, place: Place, item: Table) -> None:
         """A Job or Deployment as a watch shows it."""
         fresh = Found()
-        add_object(fresh, item, place.namespace, place.kind)
+        add_object(fresh, item, place)
         view = fresh.jobs.get(place) or fresh.services.get(place)
         if view is None:
             return

@@ -15,6 +15,7 @@ from gpujobs_kubernetes._views import JobView, PodView, job_view, parse_time, po
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from gpujobs_kubernetes._api import Api, Table
     from gpujobs_kubernetes._names import Kind
@@ -54,17 +55,17 @@ def find(api: Api, places: Iterable[Place], *, now: float, patient: bool) -> Fou
     Raises:
         UnavailableError: The API server cannot be asked.
     """
-    wanted: dict[tuple[str, Kind], set[str]] = defaultdict(set)
+    wanted: dict[tuple[str, Kind], dict[str, Place]] = defaultdict(dict)
     for place in places:
-        wanted[place.namespace, place.kind].add(place.name)
+        wanted[place.namespace, place.kind][place.name] = place
     found = Found()
-    for (namespace, kind), names in wanted.items():
-        for item in _objects(api, namespace, kind, names, patient=patient):
-            add_object(found, item, namespace, kind)
-        for item in _pods(api, namespace, names, patient=patient):
+    for (namespace, kind), named in wanted.items():
+        for item in _objects(api, namespace, kind, named.keys(), patient=patient):
+            add_object(found, item, named[item["metadata"]["name"]])
+        for item in _pods(api, namespace, named.keys(), patient=patient):
             pod = pod_view(item)
-            if pod.owner in names:
-                found.pods[Place(namespace, kind, pod.owner)].append(pod)
+            if pod.owner in named:
+                found.pods[named[pod.owner]].append(pod)
     _add_refusals(api, found, now=now, patient=patient)
     return found
 
@@ -77,7 +78,7 @@ def find_all(
     query = {"labelSelector": f"{_ALL},{selector}" if selector else _ALL}
     for kind in kinds:
         for item in api.items(path(COLLECTIONS[kind], namespace), query):
-            add_object(found, item, namespace, kind)
+            add_object(found, item, Place(namespace, kind, item["metadata"]["name"]))
     for item in api.items(path(PODS, namespace), query):
         pod = pod_view(item)
         owner: Kind = "job" if JOB_NAME in item["metadata"].get("labels", {}) else "service"
@@ -90,22 +91,21 @@ def find_waiting(api: Api, namespace: str) -> Found:
     """The Jobs of a namespace that may wait for others, without their pods: they have none."""
     found = Found()
     for item in api.list(path(JOBS, namespace), {"labelSelector": f"{_ALL},{WAITS}"}, patient=False):
-        add_object(found, item, namespace, "job")
+        add_object(found, item, Place(namespace, "job", item["metadata"]["name"]))
     return found
 
 
-def add_object(found: Found, item: Table, namespace: str, kind: Kind) -> None:
+def add_object(found: Found, item: Table, place: Place) -> None:
     """Take up a Job or Deployment, if it is ours."""
     if not ours(item):
         return
-    place = Place(namespace, kind, item["metadata"]["name"])
-    if kind == "job":
+    if place.kind == "job":
         found.jobs[place] = job_view(item)
     else:
         found.services[place] = service_view(item)
 
 
-def _objects(api: Api, namespace: str, kind: Kind, names: set[str], *, patient: bool) -> Iterator[Table]:
+def _objects(api: Api, namespace: str, kind: Kind, names: AbstractSet[str], *, patient: bool) -> Iterator[Table]:
     collection = COLLECTIONS[kind]
     if len(names) == 1:
         try:
@@ -118,11 +118,11 @@ def _objects(api: Api, namespace: str, kind: Kind, names: set[str], *, patient: 
             yield item
 
 
-def _pods(api: Api, namespace: str, names: set[str], *, patient: bool) -> Iterator[Table]:
+def _pods(api: Api, namespace: str, names: AbstractSet[str], *, patient: bool) -> Iterator[Table]:
     return api.items(path(PODS, namespace), {"labelSelector": _selector(names)}, patient=patient)
 
 
-def _selector(names: set[str]) -> str:
+def _selector(names: AbstractSet[str]) -> str:
     if len(names) == 1:
         return f"{ID}={next(iter(names))}"
     return f"{ID} in ({','.join(sorted(names))})" if len(names) <= FEW else _ALL

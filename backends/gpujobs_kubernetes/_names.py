@@ -169,7 +169,7 @@ class Place:
     @property
     def whole(self) -> Place:
         """The place of the array that an element belongs to."""
-        return Place(self.namespace, self.kind, self.name)
+        return self if self.index is None else Place(self.namespace, self.kind, self.name)
 
 
 def place_of(ref: Ref) -> Place | None:
