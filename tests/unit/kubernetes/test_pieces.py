@@ -17,12 +17,15 @@ from gpujobs.testing.clock import ManualClock
 from gpujobs_kubernetes import KubernetesOptions
 from gpujobs_kubernetes._api import Api
 from gpujobs_kubernetes._loglines import Cursor, Source
+from gpujobs_kubernetes._logs import snapshot
 
 from .test_edge import kubeconfig
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
+
+    from gpujobs.results import LogLine
 
 HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -112,6 +115,16 @@ def test_a_connection_that_is_cut_is_no_end(speaker: Speaker, end: int) -> None:
 
     whole = sum(len(WHOLE_CHUNKS[i]) <= end for i in range(len(LINES)))
     assert found == LINES[:whole]
+
+
+def test_what_a_log_held_before_a_cut_is_given(speaker: Speaker) -> None:
+    """A log that is read once gives its whole lines, then the error."""
+    speaker.answers = [(CHUNKED + WHOLE[:-5],)]
+    found: list[LogLine] = []
+    with pytest.raises(UnavailableError):
+        found.extend(snapshot(speaker.api, Cursor(Source("ns", "p", "u", 0, 0))))
+
+    assert [line.text for line in found] == [f"line {i}" for i in range(len(LINES) - 1)]
 
 
 @settings(deadline=None, max_examples=60)
