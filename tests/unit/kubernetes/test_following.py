@@ -121,7 +121,7 @@ def test_a_kubelet_that_cannot_reach_its_runtime_is_asked_again(logs: Logs, make
 def test_a_log_that_is_cut_again_and_again_comes_whole(speaker: Speaker, make_pod: MakePod) -> None:
     """In the middle of a chunk and between two: each line once, in order, and no gap."""
     cuts = [0, len(WHOLE) // 3, len(WHOLE) // 3 + 1, WHOLE.index(b"line 5"), len(WHOLE) - 1, len(WHOLE)]
-    speaker.answers = [(CHUNKED + WHOLE[:cut],) for cut in cuts] + [(CHUNKED, WHOLE, b"0\r\n\r\n")]
+    speaker.answers = [*((CHUNKED + WHOLE[:cut],) for cut in cuts), (CHUNKED, WHOLE, b"0\r\n\r\n")]
     before = speaker.answered
 
     def look(_: bool) -> list[tuple[Source, PodView]]:  # noqa: FBT001  # as Follower calls it
