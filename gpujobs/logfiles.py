@@ -13,11 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from gpujobs._loglines import Cutter, LineSplitter, Uncut, lines_of
-from gpujobs._logsource import CHUNK, LOCAL_FILES, Files, Piece, tail_offset
+from gpujobs._logsource import CHUNK, LOCAL_FILES, Files, LocalFiles, Piece, tail_offset
 from gpujobs.results import LogLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
     from gpujobs.backend import LogQuery
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Files",
     "LineSplitter",
+    "LocalFiles",
     "LogFile",
     "LogTail",
     "Piece",
@@ -191,6 +192,7 @@ class _Reading(Generic[_T]):
         self._open = open_
         self._files = files
         self._tails: dict[Path, _Tail[_T]] = {}
+        self._newest: dict[tuple[int, str | None], int] = {}
         self._found = 0.0
 
     def all(self, sleep: Callable[[float], None]) -> Iterator[_T | LogLine]:
@@ -199,10 +201,7 @@ class _Reading(Generic[_T]):
         self._adopt(tail=query.tail)
         while query.follow and not query.stop():
             started = time.perf_counter()
-            progress = False
-            for reader in list(self._tails.values()):
-                yield from reader.read()
-                progress = progress or reader.moved
+            progress = yield from self._look()
             # To look for files may cost more than to read a piece of one.
             if not progress or time.perf_counter() - self._found >= POLL:
                 progress = self._adopt() or progress
@@ -216,6 +215,19 @@ class _Reading(Generic[_T]):
             sleep(min(max(POLL, spent * _WORK_SHARE), _SLOWEST_POLL))
         for reader in list(self._tails.values()):
             yield from self._drain(reader)
+
+    def _look(self) -> Generator[_T | LogLine, None, bool]:
+        """A piece of each file, and all of an attempt that has ended: another one followed it. Whether any came."""
+        moved = False
+        for reader in list(self._tails.values()):
+            if reader.file.attempt == self._newest[_owner(reader.file)]:
+                yield from reader.read()
+                moved = moved or reader.moved
+                continue
+            for item in self._drain(reader):
+                moved = True
+                yield item
+        return moved
 
     def _drain(self, reader: _Tail[_T]) -> Iterator[_T | LogLine]:
         while not self._query.stop():
@@ -233,10 +245,16 @@ class _Reading(Generic[_T]):
         offsets: dict[Path, int] = {}
         left: dict[tuple[int, str | None], int] = {}
         for file in reversed(wanted) if tail is not None else ():
-            owner = (file.replica, file.stream)
+            owner = _owner(file)
             offsets[file.path], count = self._files.tail(file.path, left.get(owner, tail or 0))
             left[owner] = left.get(owner, tail or 0) - count
         for file in wanted:
             self._tails[file.path] = self._open(file, offsets.get(file.path, 0))
+            self._newest[_owner(file)] = max(file.attempt, self._newest.get(_owner(file), 0))
         self._found = time.perf_counter()
         return bool(wanted)
+
+
+def _owner(file: LogFile) -> tuple[int, str | None]:
+    """Whose attempts follow each other."""
+    return file.replica, file.stream

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from gpujobs.errors import NotFoundError, UnavailableError
-from gpujobs.logfiles import LOCAL_FILES, Files, LogFile, Piece, read_log_bytes, read_logs
+from gpujobs.logfiles import Files, LocalFiles, LogFile, Piece, read_log_bytes, read_logs
 from gpujobs_slurm._record import Record, split_id
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class LogReader:
         nodes = int(record.claim.get("nodes") or 1)
         alone = query.replica is not None or (nodes == 1 and (index is not None or record.size is None))
         if not self._transport.remote:
-            return _Source(self._finder(record, index, query, None), LOCAL_FILES, self._clock.sleep, alone)
+            return _Source(self._finder(record, index, query, None), LocalFiles(), self._clock.sleep, alone)
         remote = RemoteFiles(self._transport, self._clock, follow=query.follow)
         find = self._finder(record, index, query, remote)
         return _Source(find, remote, lambda s: self._clock.sleep(min(s, _SHORT_S)), alone)
