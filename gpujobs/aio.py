@@ -44,14 +44,14 @@ async def _call(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     return await asyncio.to_thread(functools.partial(function, *args, **kwargs))
 
 
-def _next(items: Iterator[T]) -> T | None:
-    return next(items, None)
-
-
 async def _each(items: Iterator[T], stop: threading.Event) -> AsyncIterator[T]:
     """Each as it comes; whoever closes this stops what makes them."""
+
+    def following() -> T | None:
+        return next(items, None)
+
     try:
-        while (item := await _call(_next, items)) is not None:
+        while (item := await _call(following)) is not None:
             yield item
     finally:
         stop.set()

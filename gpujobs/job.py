@@ -84,7 +84,7 @@ class Job:
         attempt: int | None = None,
         since: datetime | None = None,
     ) -> Iterator[bytes | LogLine]:
-        """The bytes of those lines, in pieces of any size as they come; the only LogLines among them are gaps."""
+        """The bytes it wrote, in pieces of any size as they come; the only LogLines among them are gaps."""
         return self._client.log_bytes(self.ref, follow=follow, tail=tail, replica=replica, attempt=attempt, since=since)
 
     def cancel(self) -> None:

@@ -102,7 +102,11 @@ class LogReader:
             return _Source(self._finder(record, index, query, None), LocalFiles(), self._clock.sleep, alone)
         remote = RemoteFiles(self._transport, self._clock, follow=query.follow)
         find = self._finder(record, index, query, remote)
-        return _Source(find, remote, lambda s: self._clock.sleep(min(s, _SHORT_S)), alone)
+        return _Source(find, remote, self._nap, alone)
+
+    def _nap(self, seconds: float) -> None:
+        """The wait for more is over there."""
+        self._clock.sleep(min(seconds, _SHORT_S))
 
     def _record(self, ref: Ref) -> tuple[Record, int | None]:
         part = split_id(ref.id)
