@@ -17,7 +17,7 @@ import pytest
 from slurm_beds import SLAB, bed
 from slurm_tables import until_running
 
-from gpujobs import AuthError, BackendError, Client, Config, GpuJob, Job, State, UnavailableError
+from gpujobs import AuthError, BackendError, Client, Config, GpuJob, LogLine, State, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,7 +83,6 @@ def test_a_job_s_whole_life_over_ssh(connect_ssh: Callable[..., Client], host: s
     assert [line.raw for line in job.logs(follow=True)] == [b"alice\n", b"\xff\n", b"1\n", b"2\n", b"3\n"]
     assert job.wait(timeout=60).exit_code == 7
     assert [line.text for line in job.logs(tail=1)] == ["3"]
-    assert b"".join(raw_of(job)) == b"".join(raw_of(job, follow=True)) == b"alice\n\xff\n1\n2\n3\n"
 
     many = client.submit_many([GpuJob(command=["sh", "-c", f"exit {i}"]) for i in range(3)])
     assert [s.exit_code for s in client.wait(many, timeout=60)] == [0, 1, 2]
@@ -102,35 +101,44 @@ def test_a_cut_connection_is_opened_again(connect_ssh: Callable[..., Client]) ->
     client = connect_ssh(options=("-o", "ControlMaster=no", "-o", "ControlPath=none"))
     job = client.submit(["sh", "-c", "i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo line $i; sleep 0.05; done"])
     seen: list[str] = []
-    pieces: list[bytes] = []
-    threads = [
-        threading.Thread(target=lambda: seen.extend(line.text for line in job.logs(follow=True)), daemon=True),
-        threading.Thread(target=lambda: pieces.extend(raw_of(job, follow=True)), daemon=True),
-    ]
-    for thread in threads:
-        thread.start()
+    thread = threading.Thread(target=lambda: seen.extend(line.text for line in job.logs(follow=True)), daemon=True)
+    thread.start()
     time.sleep(2)
     for pid in children("ssh"):
         os.kill(pid, signal.SIGKILL)
-    for thread in threads:
-        thread.join(60)
+    thread.join(60)
 
     assert seen == [f"line {i}" for i in range(1, 61)]
-    assert b"".join(pieces).decode().splitlines() == seen
     assert job.wait(timeout=60).succeeded
-
-
-def raw_of(job: Job, *, follow: bool = False) -> Iterator[bytes]:
-    """The pieces of its log; a gap is none."""
-    for piece in job.log_bytes(follow=follow):
-        assert isinstance(piece, bytes), piece.text
-        yield piece
 
 
 def children(name: str) -> list[int]:
     """Our own child processes of that name."""
     found = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(os.getpid())], stdout=-1, text=True, check=False)
     return [int(line.split()[0]) for line in found.stdout.splitlines() if line.split()[1] == name]
+
+
+@pytest.mark.parametrize("host", ["login", "slow"])
+def test_the_bytes_of_a_log_survive_a_cut(connect_ssh: Callable[..., Client], host: str) -> None:
+    """None twice, none lost, also where they are no text and no lines; afterwards they are the same."""
+    client = connect_ssh(host, options=("-o", "ControlMaster=no", "-o", "ControlPath=none"))
+    script = r"printf 'a\377'; for i in $(seq 60); do printf '\r%d%%' $i; sleep 0.1; done; printf '\nend'"
+    job = client.submit(["sh", "-c", script])
+    pieces: list[bytes | LogLine] = []
+    thread = threading.Thread(target=lambda: pieces.extend(job.log_bytes(follow=True)), daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while len(pieces) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for pid in children("ssh"):
+        os.kill(pid, signal.SIGKILL)
+    thread.join(120)
+
+    whole = b"a\xff" + b"".join(b"\r%d%%" % i for i in range(1, 61)) + b"\nend"
+    assert b"".join(piece for piece in pieces if isinstance(piece, bytes)) == whole
+    assert [piece for piece in pieces if not isinstance(piece, bytes)] == []
+    assert list(job.log_bytes()) == [whole]
 
 
 def test_one_connection_serves_all(connect_ssh: Callable[..., Client]) -> None:
