@@ -68,6 +68,8 @@ def test_a_job_of_many_nodes_and_tasks_knows_its_ranks(client: Client) -> None:
         (1, "3/4 node 1 local 1"),
     ]
     assert len({line.text.rsplit(" ", 1)[1] for line in job.logs()}) == 1
+    raw = b"".join(piece for piece in job.log_bytes(follow=True) if isinstance(piece, bytes))
+    assert raw == b"".join(line.raw for line in job.logs())
 
 
 def test_a_task_that_fails_ends_the_job(client: Client) -> None:

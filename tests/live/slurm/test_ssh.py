@@ -17,7 +17,7 @@ import pytest
 from slurm_beds import SLAB, bed
 from slurm_tables import until_running
 
-from gpujobs import AuthError, BackendError, Client, Config, GpuJob, State, UnavailableError
+from gpujobs import AuthError, BackendError, Client, Config, GpuJob, LogLine, State, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,6 +116,29 @@ def children(name: str) -> list[int]:
     """Our own child processes of that name."""
     found = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(os.getpid())], stdout=-1, text=True, check=False)
     return [int(line.split()[0]) for line in found.stdout.splitlines() if line.split()[1] == name]
+
+
+@pytest.mark.parametrize("host", ["login", "slow"])
+def test_the_bytes_of_a_log_survive_a_cut(connect_ssh: Callable[..., Client], host: str) -> None:
+    """None twice, none lost, also where they are no text and no lines; afterwards they are the same."""
+    client = connect_ssh(host, options=("-o", "ControlMaster=no", "-o", "ControlPath=none"))
+    script = r"printf 'a\377'; for i in $(seq 60); do printf '\r%d%%' $i; sleep 0.1; done; printf '\nend'"
+    job = client.submit(["sh", "-c", script])
+    pieces: list[bytes | LogLine] = []
+    thread = threading.Thread(target=lambda: pieces.extend(job.log_bytes(follow=True)), daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while len(pieces) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for pid in children("ssh"):
+        os.kill(pid, signal.SIGKILL)
+    thread.join(120)
+
+    whole = b"a\xff" + b"".join(b"\r%d%%" % i for i in range(1, 61)) + b"\nend"
+    assert b"".join(piece for piece in pieces if isinstance(piece, bytes)) == whole
+    assert [piece for piece in pieces if not isinstance(piece, bytes)] == []
+    assert list(job.log_bytes()) == [whole]
 
 
 def test_one_connection_serves_all(connect_ssh: Callable[..., Client]) -> None:
