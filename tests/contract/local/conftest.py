@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import time
+import uuid
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,6 +34,7 @@ class Bench:
         self.home = directory / "local" / "local"
         self.config = Config.parse(f'[targets.local]\nbackend = "local"\n{options}\n')
         self.client = Client(self.config, state_dir=directory)
+        self._gates: list[Path] = []
 
     def submit(self, script: str, *args: str, **fields: Any) -> Job:
         """A job of a line of ``sh``; ``args`` are its ``$1``..."""
@@ -45,6 +47,12 @@ class Bench:
         """Submit and wait for the end."""
         job = self.submit(script, *args, **fields)
         return job, job.wait(timeout=PATIENCE)
+
+    def gated(self, script: str, **fields: Any) -> tuple[Job, Path]:
+        """A job that waits until the file is there, and then runs the line of ``sh``."""
+        gate = self.directory.parent / f"gate-{uuid.uuid4().hex}"
+        self._gates.append(gate)
+        return self.submit(f'until [ -e "$1" ]; do sleep 0.05; done; {script}', str(gate), **fields), gate
 
     def sleeper(self, **fields: Any) -> Job:
         """A job that runs until it is ended."""
@@ -102,6 +110,8 @@ class Bench:
 
     def close(self) -> None:
         """End what is left."""
+        for gate in self._gates:
+            gate.touch()
         with suppress(Exception):
             jobs = self.client.list_jobs()
             self.client.cancel([s.ref for s in jobs])
