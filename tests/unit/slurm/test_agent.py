@@ -32,19 +32,21 @@ def test_what_is_sent_is_syntax_of_python_3_6(name: str) -> None:
     assert "__future__" not in sources()[name]
 
 
-def test_requests_are_answered_side_by_side() -> None:
+def test_requests_are_answered_side_by_side(tmp_path: Path) -> None:
     """A slow one holds up no quick one; bytes survive; a banner is passed over."""
     agent = local_agent(before="echo Welcome to login; echo; ")
-    slow: list[float] = []
+    go, slow = tmp_path / "go", list[int]()
+    until_told = ["sh", "-c", 'until [ -e "$0" ]; do sleep 0.05; done', str(go)]
     waiting = threading.Thread(
-        target=lambda: slow.append(agent.request("run", [["sleep", "1"]])["result"]["rc"]), daemon=True
+        target=lambda: slow.append(agent.request("run", [until_told])["result"]["rc"]), daemon=True
     )
     waiting.start()
 
     done = agent.request("run", [["cat"], bytes(range(256))])
     assert done["result"]["out"] == bytes(range(256))
     assert slow == []
-    waiting.join(5)
+    go.touch()
+    waiting.join(60)
     assert slow == [0]
     agent.close()
     assert not agent.alive
@@ -75,7 +77,7 @@ def test_a_connection_that_breaks_is_told_to_all_who_wait() -> None:
     time.sleep(0.3)
     agent._process.kill()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert len(errors) == 3
     assert not agent.alive
     with pytest.raises(UnavailableError):
