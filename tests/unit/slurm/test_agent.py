@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import ast
 import sys
+import tempfile
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from gpujobs import AuthError, BackendError, UnavailableError
 from gpujobs_slurm._agent import Agent
 from gpujobs_slurm._bundle import LOADER, program, sources
-from gpujobs_slurm._ssh import socket_directory
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from gpujobs_slurm._ssh import short_enough, socket_directory
 
 
 def local_agent(before: str = "") -> Agent:
@@ -105,13 +103,21 @@ def test_the_program_greets_with_its_nonce() -> None:
     assert b"serve('abc')" in program("abc")
 
 
-def test_sockets_lie_in_a_short_private_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Unix socket's path has about 100 bytes."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    long = tmp_path / ("x" * 80)
-    assert len(str(socket_directory(long))) < 100
-    directory = socket_directory(long)
-    assert directory.stat().st_mode & 0o777 == 0o700
-    directory.chmod(0o755)
-    with pytest.raises(UnavailableError, match="private"):
-        socket_directory(long)
+def test_sockets_lie_where_their_path_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Unix socket's path has about 100 bytes, and a temporary directory may be deep as well."""
+    short, long = Path("/state/ssh"), Path("/state", "x" * 80)
+    monkeypatch.setattr("tempfile.tempdir", "/var/tmp")
+    assert (short_enough(short), short_enough(long).parent) == (short, Path("/var/tmp"))
+
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    assert short_enough(long).parent == Path("/tmp")
+
+
+def test_sockets_lie_in_a_private_directory() -> None:
+    """One that others may enter is refused."""
+    with tempfile.TemporaryDirectory(prefix="gj", dir="/tmp") as made:  # pytest's own may be too long
+        directory = socket_directory(Path(made))
+        assert directory.stat().st_mode & 0o777 == 0o700
+        directory.chmod(0o755)
+        with pytest.raises(UnavailableError, match="private"):
+            socket_directory(Path(made))
