@@ -148,9 +148,11 @@ def bench(make_bench: MakeBench) -> Bench:
 
 
 @pytest.fixture
-def real_gpus(make_bench: MakeBench, tmp_path: Path) -> Callable[..., Bench]:
+def real_gpus(make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Bench]:
     """Makes benches that take these for the real GPUs of this machine, as if they had been found just now."""
     from gpujobs_local._gpus import _view  # noqa: PLC0415  # only here
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # where the tests run may be told to see none
 
     def make(*names: str, name: str = "state", options: str = "") -> Bench:
         made = make_bench(f'lock_dir = "{tmp_path / "locks"}"\n{options}', name=name)
