@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from slurm_beds import Cluster
 
-PATIENCE = 60
+PATIENCE = 120
 
 
 @pytest.fixture(params=["plain", "newer", "newest"])
@@ -79,7 +79,7 @@ def test_a_task_that_fails_ends_the_job(client: Client) -> None:
 
 def test_exec_runs_inside_a_running_job(client: Client) -> None:
     """With the job's GPUs; exit code and both outputs come back; not in one that has ended."""
-    job = client.submit(["sleep", "60"], gpus=2)
+    job = client.submit(["sleep", "300"], gpus=2)
     until_running(job)
 
     result = job.exec(
@@ -96,9 +96,9 @@ def test_exec_runs_inside_a_running_job(client: Client) -> None:
 
 def test_explain_counts_what_is_missing(client: Client) -> None:
     """Free GPUs by node, jobs ahead, and why."""
-    first = [client.submit(["sleep", "120"], gpus="a100:2", time_limit=600)]
+    first = [client.submit(["sleep", "300"], gpus="a100:2", time_limit=600)]
     until_running(first[0])
-    first += [client.submit(["sleep", "120"], gpus="a100:2", time_limit=600) for _ in range(2)]
+    first += [client.submit(["sleep", "300"], gpus="a100:2", time_limit=600) for _ in range(2)]
     deadline = time.monotonic() + PATIENCE
     while "ahead" not in str(explained := first[2].explain()):
         assert time.monotonic() < deadline, explained
