@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from slurm_beds import Cluster
 
-COMMANDS = {"sbatch", "squeue"}
 THAW_S = 7.0
 """Longer than the cluster's MessageTimeout: sbatch has given up by then."""
 
@@ -112,10 +111,13 @@ def killed_while_sending(cluster: Cluster, directory: Path, effects: Path, state
     assert process.stdout is not None
     assert process.stdin is not None
     assert process.stdout.readline() == "ready\n"
-    timer = thawing(cluster)
+    timer, before = thawing(cluster), claimed(directory)
     process.stdin.write("\n")
     process.stdin.flush()
-    until_it_asks(process.pid)
+    deadline = time.monotonic() + 60
+    while claimed(directory) == before or "sbatch" not in children(process.pid):
+        assert time.monotonic() < deadline, "it never sent anything"
+        time.sleep(0.05)
     process.kill()
     process.wait()
     process.stdin.close()
@@ -123,13 +125,15 @@ def killed_while_sending(cluster: Cluster, directory: Path, effects: Path, state
     return timer
 
 
-def until_it_asks(pid: int) -> None:
-    """Wait until a client has started a command of Slurm, which gets no answer."""
-    deadline = time.monotonic() + 60
+def claimed(directory: Path) -> int:
+    """How many records a job directory has: each is claimed before anything is sent."""
+    return len([*directory.rglob("script")])
+
+
+def children(pid: int) -> list[str]:
+    """The names of a process's children."""
     shown = ["ps", "-o", "comm=", "--ppid", str(pid)]
-    while subprocess.run(shown, stdout=subprocess.PIPE, text=True, check=False).stdout.strip() not in COMMANDS:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    return subprocess.run(shown, stdout=subprocess.PIPE, text=True, check=False).stdout.split()
 
 
 def test_a_killed_client_is_followed_by_another(
