@@ -77,10 +77,10 @@ class SupportsReplicas(Protocol):
 
 @runtime_checkable
 class SupportsExec(Protocol):
-    """Can run a command inside a running workload: where it runs, on its GPUs."""
+    """Can run a command inside a running workload: where it runs, on its GPUs, with its variables."""
 
     def exec(self, ref: Ref, argv: Sequence[str], /, *, replica: int = 0, stdin: bytes | None = None) -> ExecResult:
-        """Run it and give what it wrote. Its variables are the workload's only where the system keeps those."""
+        """Run it and give what it wrote."""
         ...
 
     def exec_interactive(self, ref: Ref, argv: Sequence[str], /, *, replica: int = 0) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from slurm_tables import until_running
 
-from gpujobs import Client, Gpu, GpuJob, NotFoundError, PreflightError, Reason, RejectedError, State
+from gpujobs import Client, Gpu, GpuJob, NotFoundError, PreflightError, Reason, RejectedError, Secret, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +92,38 @@ def test_exec_runs_inside_a_running_job(client: Client) -> None:
     job.wait(timeout=PATIENCE)
     with pytest.raises(NotFoundError):
         job.exec(["true"])
+
+
+def test_exec_sees_what_the_command_sees(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables, secrets, what ``setup`` exported, and the working directory; each copy its own rank."""
+    monkeypatch.setenv("TOKEN", "hidden")
+    job = client.submit(
+        ["sleep", "60"],
+        env={"HOSTILE": "two\nlines 'and' \"$quotes\""},
+        secrets=[Secret("TOKEN")],
+        setup=["export MADE=by-setup"],
+        workdir="/usr",
+        nodes=2,
+    )
+    until_running(job)
+    show = ["sh", "-c", 'echo "$HOSTILE|$TOKEN|$MADE|$GPUJOBS_REF|$GPUJOBS_NODE_RANK|$PWD"']
+
+    for rank in range(2):
+        said = job.exec(show, replica=rank).stdout.decode()
+        assert said == f"two\nlines 'and' \"$quotes\"|hidden|by-setup|{job.ref}|{rank}|/usr\n"
+    assert job.exec(["no-such-program"]).exit_code == 127
+    job.cancel()
+    job.wait(timeout=PATIENCE)
+
+
+def test_exec_of_an_array_takes_the_variables_of_its_task(client: Client) -> None:
+    """Not those of another task on the same node."""
+    job = client.submit(["sleep", "60"], array=2)
+    until_running(job)
+
+    assert [job.exec(["printenv", "GPUJOBS_ARRAY_INDEX"], replica=i).stdout for i in range(2)] == [b"0\n", b"1\n"]
+    job.cancel()
+    job.wait(timeout=PATIENCE)
 
 
 def test_explain_counts_what_is_missing(client: Client) -> None:
