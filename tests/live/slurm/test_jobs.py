@@ -98,7 +98,7 @@ def test_exec_sees_what_the_command_sees(client: Client, monkeypatch: pytest.Mon
     """Variables, secrets, what ``setup`` exported, and the working directory; each copy its own rank."""
     monkeypatch.setenv("TOKEN", "hidden")
     job = client.submit(
-        ["sleep", "60"],
+        ["sleep", "300"],
         env={"HOSTILE": "two\nlines 'and' \"$quotes\""},
         secrets=[Secret("TOKEN")],
         setup=["export MADE=by-setup"],
@@ -118,8 +118,11 @@ def test_exec_sees_what_the_command_sees(client: Client, monkeypatch: pytest.Mon
 
 def test_exec_of_an_array_takes_the_variables_of_its_task(client: Client) -> None:
     """Not those of another task on the same node."""
-    job = client.submit(["sleep", "60"], array=2)
-    until_running(job)
+    job = client.submit(["sleep", "300"], array=2)
+    deadline = time.monotonic() + PATIENCE
+    while job.status().replicas.running < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
 
     assert [job.exec(["printenv", "GPUJOBS_ARRAY_INDEX"], replica=i).stdout for i in range(2)] == [b"0\n", b"1\n"]
     job.cancel()
