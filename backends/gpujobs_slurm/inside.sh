@@ -15,7 +15,7 @@ gj_command() { # the number of that process
   done 2>/dev/null
 }
 
-for _ in 1 2 3 4 5 6 7 8 9 10; do # a job that runs may be about to start its command
+while [ $SECONDS -lt 15 ]; do # a job that runs may be about to start its command
   gj_pid=$(gj_command)
   if [ -n "$gj_pid" ]; then
     gj_term=$TERM

@@ -21,8 +21,8 @@ class ContractBase:
 
     target: ClassVar[str]
     """The name of the target in the client's configuration."""
-    patience: ClassVar[float] = 120.0
-    """Seconds in which a small job must end."""
+    patience: ClassVar[float] = 180.0
+    """Seconds in which a small job must end; where Slurm is not told otherwise, a requeued one waits 121 of them."""
     time_limit: ClassVar[timedelta] = timedelta(seconds=2)
     """The shortest time limit the system honours."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from slurm_beds import Cluster
 
-PATIENCE = 60
+PATIENCE = 120
 
 
 @pytest.fixture(params=["plain", "newer", "newest"])
@@ -81,7 +81,7 @@ def test_a_task_that_fails_ends_the_job(client: Client) -> None:
 
 def test_exec_runs_inside_a_running_job(client: Client) -> None:
     """With the job's GPUs; exit code and both outputs come back; not in one that has ended."""
-    job = client.submit(["sleep", "60"], gpus=2)
+    job = client.submit(["sleep", "300"], gpus=2)
     until_running(job)
 
     result = job.exec(
@@ -100,7 +100,7 @@ def test_exec_sees_what_the_command_sees(client: Client, monkeypatch: pytest.Mon
     """Variables, secrets, what ``setup`` exported, and the working directory; each copy its own rank."""
     monkeypatch.setenv("TOKEN", "hidden")
     job = client.submit(
-        ["sleep", "60"],
+        ["sleep", "300"],
         env={"HOSTILE": "two\nlines 'and' \"$quotes\""},
         secrets=[Secret("TOKEN")],
         setup=["export MADE=by-setup"],
@@ -120,8 +120,11 @@ def test_exec_sees_what_the_command_sees(client: Client, monkeypatch: pytest.Mon
 
 def test_exec_of_an_array_takes_the_variables_of_its_task(client: Client) -> None:
     """Not those of another task on the same node."""
-    job = client.submit(["sleep", "60"], array=2)
-    until_running(job)
+    job = client.submit(["sleep", "300"], array=2)
+    deadline = time.monotonic() + PATIENCE
+    while job.status().replicas.running < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
 
     assert [job.exec(["printenv", "GPUJOBS_ARRAY_INDEX"], replica=i).stdout for i in range(2)] == [b"0\n", b"1\n"]
     job.cancel()
@@ -130,9 +133,9 @@ def test_exec_of_an_array_takes_the_variables_of_its_task(client: Client) -> Non
 
 def test_explain_counts_what_is_missing(client: Client) -> None:
     """Free GPUs by node, jobs ahead, and why."""
-    first = [client.submit(["sleep", "120"], gpus="a100:2", time_limit=600)]
+    first = [client.submit(["sleep", "300"], gpus="a100:2", time_limit=600)]
     until_running(first[0])
-    first += [client.submit(["sleep", "120"], gpus="a100:2", time_limit=600) for _ in range(2)]
+    first += [client.submit(["sleep", "300"], gpus="a100:2", time_limit=600) for _ in range(2)]
     deadline = time.monotonic() + PATIENCE
     while "ahead" not in str(explained := first[2].explain()):
         assert time.monotonic() < deadline, explained

@@ -97,7 +97,7 @@ def test_leaving_a_log_ends_its_thread(quick_client: Client, counting: Counting)
         aio = AsyncClient(quick_client)
         lines = aio.logs(await aio.submit(JOB), follow=True)
         seen = [line.text async for line in lines]
-        await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), timeout=10)
+        await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), timeout=60)
         return seen
 
     assert asyncio.run(main()) == ["one", "two"]
