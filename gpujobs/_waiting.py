@@ -1,9 +1,8 @@
-"""Waiting for ends and for readiness, and telling followers of logs when to stop."""
+"""Waiting for ends and for readiness."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from gpujobs.errors import GpuJobsError, JobFailedError, WaitTimeoutError
@@ -11,14 +10,12 @@ from gpujobs.states import State, Status
 from gpujobs.units import parse_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from gpujobs._fields import Span
     from gpujobs._poll import Poller
     from gpujobs._session import Session
-    from gpujobs.backend import LogQuery
     from gpujobs.refs import Ref
-    from gpujobs.results import LogLine
 
 
 _SHOWN = 4
@@ -152,25 +149,6 @@ def _one_round(pollers: dict[str, Poller], refs: Sequence[Ref], left: float | No
     limit = left if len(open_targets) == 1 else min(0.5, left if left is not None else 0.5)
     pollers[target].next_round(limit)
     return turn + 1
-
-
-def follow_logs(session: Session, ref: Ref, query: LogQuery) -> Iterator[LogLine]:
-    """The lines of a workload; a follower learns of its end from the shared poller, not by asking on its own."""
-    backend = session.of(ref)
-    if not query.follow:
-        yield from backend.logs(ref, query)
-        return
-    poller = session.poller(ref.target)
-
-    def ended() -> bool:
-        status = poller.latest(ref)
-        if status is None or not status.final:
-            poller.glance()
-            status = poller.latest(ref)
-        return status is not None and status.final
-
-    with poller.watching([ref]):
-        yield from backend.logs(ref, replace(query, ended=ended))
 
 
 def raise_first(errors: Sequence[GpuJobsError | None]) -> None:

@@ -44,8 +44,17 @@ async def _call(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     return await asyncio.to_thread(functools.partial(function, *args, **kwargs))
 
 
-def _next_line(lines: Iterator[LogLine]) -> LogLine | None:
-    return next(lines, None)
+async def _each(items: Iterator[T], stop: threading.Event) -> AsyncIterator[T]:
+    """Each as it comes; whoever closes this stops what makes them."""
+
+    def following() -> T | None:
+        return next(items, None)
+
+    try:
+        while (item := await _call(following)) is not None:
+            yield item
+    finally:
+        stop.set()
 
 
 class AsyncClient:
@@ -94,7 +103,7 @@ class AsyncClient:
                 if left is not None and left <= _SLICE_S:
                     raise
 
-    async def logs(
+    def logs(
         self,
         ref: RefLike,
         *,
@@ -106,14 +115,27 @@ class AsyncClient:
     ) -> AsyncIterator[LogLine]:
         """As ``Client.logs``."""
         stop = threading.Event()
-        lines = self.client.logs(
+        found = self.client.logs(
             ref, follow=follow, tail=tail, replica=replica, attempt=attempt, since=since, stop=stop.is_set
         )
-        try:
-            while (line := await _call(_next_line, lines)) is not None:
-                yield line
-        finally:
-            stop.set()
+        return _each(found, stop)
+
+    def log_bytes(
+        self,
+        ref: RefLike,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        replica: int | None = None,
+        attempt: int | None = None,
+        since: datetime | None = None,
+    ) -> AsyncIterator[bytes | LogLine]:
+        """As ``Client.log_bytes``."""
+        stop = threading.Event()
+        found = self.client.log_bytes(
+            ref, follow=follow, tail=tail, replica=replica, attempt=attempt, since=since, stop=stop.is_set
+        )
+        return _each(found, stop)
 
     async def cancel(self, refs: RefLike | Iterable[RefLike]) -> None:
         """As ``Client.cancel``."""

@@ -5,27 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from gpujobs._explain import explain
+from gpujobs._logs import LogVerbs
 from gpujobs._poll import ask
 from gpujobs._running import RunningVerbs
 from gpujobs._session import Session, to_ref
 from gpujobs._submitting import SubmitVerbs
-from gpujobs._waiting import follow_logs, raise_first, wait
+from gpujobs._waiting import raise_first, wait
 from gpujobs.backend import (
     JobQuery,
-    LogQuery,
     SupportsCapacity,
     SupportsCheck,
     SupportsDelete,
     SupportsLogin,
     SupportsRbac,
 )
-from gpujobs.errors import GpuJobsError, SpecError, UnsupportedError
+from gpujobs.errors import GpuJobsError, UnsupportedError
 from gpujobs.job import Job, Service, bind
 from gpujobs.refs import Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import timedelta
     from pathlib import Path
 
     from typing_extensions import Self
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from gpujobs.backend import Backend, Clock
     from gpujobs.config import Config
     from gpujobs.job import RefLike
-    from gpujobs.results import Capacity, Check, Explanation, LogLine
+    from gpujobs.results import Capacity, Check, Explanation
     from gpujobs.states import State, Status
 
 __all__ = ["Client"]
 
 
-class Client(SubmitVerbs, RunningVerbs):
+class Client(SubmitVerbs, RunningVerbs, LogVerbs):
     """Submits workloads to targets and tells what becomes of them. Thread-safe; safe after fork.
 
     Args:
@@ -158,30 +158,6 @@ class Client(SubmitVerbs, RunningVerbs):
             self._session, many, timeout=timeout, unknown_timeout=unknown_timeout, until=until, on_status=on_status
         )
         return found[0] if single else found
-
-    def logs(
-        self,
-        ref: RefLike,
-        *,
-        follow: bool = False,
-        tail: int | None = None,
-        replica: int | None = None,
-        attempt: int | None = None,
-        since: datetime | None = None,
-        stop: Callable[[], bool] | None = None,
-    ) -> Iterator[LogLine]:
-        """The lines that a workload wrote; with ``follow`` until it has ended.
-
-        Raises:
-            NotFoundError: There is no such workload.
-            SpecError: ``tail`` is negative.
-        """
-        if tail is not None and tail < 0:
-            raise SpecError(f"tail={tail}: the number of lines cannot be negative.", next_step="Give 0 or more.")
-        query = LogQuery(follow=follow, tail=tail, replica=replica, attempt=attempt, since=since)
-        if stop is not None:
-            query = LogQuery(follow=follow, tail=tail, replica=replica, attempt=attempt, since=since, stop=stop)
-        return follow_logs(self._session, to_ref(ref), query)
 
     def list_jobs(
         self,

@@ -75,6 +75,18 @@ class Job:
         """The lines it wrote; with ``follow`` until it has ended."""
         return self._client.logs(self.ref, follow=follow, tail=tail, replica=replica, attempt=attempt, since=since)
 
+    def log_bytes(
+        self,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        replica: int | None = None,
+        attempt: int | None = None,
+        since: datetime | None = None,
+    ) -> Iterator[bytes | LogLine]:
+        """The bytes it wrote, in pieces of any size as they come; the only LogLines among them are gaps."""
+        return self._client.log_bytes(self.ref, follow=follow, tail=tail, replica=replica, attempt=attempt, since=since)
+
     def cancel(self) -> None:
         """End it and keep its record."""
         self._client.cancel(self.ref)

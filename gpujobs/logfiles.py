@@ -2,80 +2,45 @@
 
 :func:`read_logs` is a whole ``Backend.logs``: it reads any number of files (one per replica and attempt), finds those
 that appear later, follows them by offset, and gives every line once. Nothing is kept but each file's unfinished line.
+:func:`read_log_bytes` is a whole ``SupportsLogBytes.log_bytes``: the same files, and nothing is made of their bytes.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-from gpujobs._logsource import CHUNK, LOCAL_FILES, Files, Piece, tail_offset
+from gpujobs._loglines import Cutter, LineSplitter, Uncut, lines_of
+from gpujobs._logsource import CHUNK, LOCAL_FILES, Files, LocalFiles, Piece, tail_offset
 from gpujobs.results import LogLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
     from gpujobs.backend import LogQuery
 
-__all__ = ["Files", "LineSplitter", "LogFile", "LogTail", "Piece", "read_logs", "tail_offset"]
+__all__ = [
+    "Files",
+    "LineSplitter",
+    "LocalFiles",
+    "LogFile",
+    "LogTail",
+    "Piece",
+    "read_log_bytes",
+    "read_logs",
+    "tail_offset",
+]
 
-LONGEST_LINE = 16 * 1024 * 1024
-"""Bytes after which a line without an end is given in pieces, so that memory stays bounded."""
+_T = TypeVar("_T")
 
 POLL = 0.05
-"""Seconds between two looks of a follower; more only where one look takes longer than a tenth of it."""
+"""Seconds between two looks of a follower, for bytes and for files; more where one look takes over a tenth of it."""
 
 _SLOWEST_POLL = 1.0
-_MANY = 16
 _WORK_SHARE = 10
-
-
-class LineSplitter:
-    r"""Cuts bytes into raw lines; ``\n``, ``\r`` and ``\r\n`` end one, also when a pair arrives in two pieces.
-
-    The pieces given, joined, are the bytes fed: nothing is dropped or changed.
-    """
-
-    def __init__(self, longest: int = LONGEST_LINE) -> None:
-        self._longest = longest
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The lines that are complete now, ends included."""
-        if not data:
-            return []
-        if self._parts and self._parts[-1].endswith(b"\r"):
-            data = self._take() + data
-        # bytes.splitlines cuts at \n, \r and \r\n only (the one of str knows more ends).
-        lines = data.splitlines(keepends=True)
-        last = lines[-1]
-        # A final \r may be half of \r\n: it waits for the next byte, or for flush().
-        rest = lines.pop() if not last.endswith(b"\n") else b""
-        if lines and self._parts:
-            lines[0] = self._take() + lines[0]
-        if rest:
-            self._parts.append(rest)
-            self._size += len(rest)
-            if self._size >= self._longest:
-                lines.append(self._take())
-        return lines
-
-    @property
-    def held_return(self) -> bool:
-        r"""Whether the only thing that keeps a line back is that its ``\r`` could become ``\r\n``."""
-        return bool(self._parts) and self._parts[-1].endswith(b"\r")
-
-    def flush(self) -> list[bytes]:
-        """What is left: the unfinished last line, if any."""
-        return [self._take()] if self._parts else []
-
-    def _take(self) -> bytes:
-        whole = b"".join(self._parts)
-        self._parts, self._size = [], 0
-        return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +53,27 @@ class LogFile:
     stream: Literal["stdout", "stderr"] | None = None
 
 
-class LogTail:
-    """A place in one growing file; every :meth:`read` gives what came since the last one.
+class _Tail(Generic[_T]):
+    """A place in one growing file; every :meth:`read` gives what came since the last one, as ``give`` makes it.
 
     It holds no descriptor between two reads. A file that shrank or was replaced gives one gap and is read from its
     start again.
     """
 
-    def __init__(self, file: LogFile, offset: int = 0, files: Files = LOCAL_FILES) -> None:
+    def __init__(
+        self, file: LogFile, offset: int, files: Files, *, cutter: Cutter, give: Callable[[list[bytes]], list[_T]]
+    ) -> None:
         self.file = file
         self._files = files
         self.offset = offset
-        self._splitter = LineSplitter()
+        self._cutter = cutter
+        self._give = give
         self._inode: int | None = None
         self.moved = False
         """Whether the last read got anything, be it only a part of a line."""
 
-    def read(self, limit: int = CHUNK) -> list[LogLine]:
-        """The complete lines of the next ``limit`` bytes; empty when nothing new is there."""
+    def read(self, limit: int = CHUNK) -> list[_T | LogLine]:
+        """What is complete of the next ``limit`` bytes; empty when nothing new is there."""
         piece = self._files.read(self.file.path, self.offset, limit)
         if piece is None:
             return self._vanished()
@@ -116,18 +84,18 @@ class LogTail:
             data = again.data if again else b""
         self.offset += len(data)
         self.moved = bool(data or before)
-        if not data and self._splitter.held_return:  # noqa: SIM108  # two lines read better than one long one
+        if not data and self._cutter.held_return:  # noqa: SIM108  # two lines read better than one long one
             # One look later nothing followed the \r: it ends the line (a progress bar), show it.
-            lines = self._splitter.flush()
+            pieces = self._cutter.flush()
         else:
-            lines = self._splitter.feed(data)
-        return before + self._lines(lines)
+            pieces = self._cutter.feed(data)
+        return [*before, *self._give(pieces)]
 
-    def finish(self) -> list[LogLine]:
+    def finish(self) -> list[_T | LogLine]:
         """The unfinished last line, once nothing more can come."""
-        return self._lines(self._splitter.flush())
+        return [*self._give(self._cutter.flush())]
 
-    def _check(self, piece: Piece) -> list[LogLine]:
+    def _check(self, piece: Piece) -> list[_T | LogLine]:
         replaced = self._inode is not None and piece.inode != self._inode
         self._inode = piece.inode
         if not replaced and piece.size >= self.offset:
@@ -136,7 +104,7 @@ class LogTail:
         self.offset = 0
         return [*self.finish(), self._gap(f"The log file {self.file.path} {what}; lines may be missing here.")]
 
-    def _vanished(self) -> list[LogLine]:
+    def _vanished(self) -> list[_T | LogLine]:
         self.moved = self._inode is not None
         if not self.moved:
             return []
@@ -147,42 +115,23 @@ class LogTail:
     def _gap(self, text: str) -> LogLine:
         return LogLine(text, replica=self.file.replica, attempt=self.file.attempt, stream=self.file.stream, gap=True)
 
-    def _lines(self, raws: list[bytes]) -> list[LogLine]:
-        if len(raws) < _MANY:
-            replica, attempt, stream = self.file.replica, self.file.attempt, self.file.stream
-            return [LogLine.of(raw, replica=replica, attempt=attempt, stream=stream) for raw in raws]
-        return _many_lines(raws, self.file)
+
+class LogTail(_Tail[LogLine]):
+    """A place in one growing file; every ``read`` gives the lines that were completed since the last one."""
+
+    def __init__(self, file: LogFile, offset: int = 0, files: Files = LOCAL_FILES) -> None:
+        super().__init__(file, offset, files, cutter=LineSplitter(), give=partial(lines_of, file))
 
 
-def _many_lines(raws: list[bytes], file: LogFile) -> list[LogLine]:
-    """What ``LogLine.of`` makes of each, several times faster: one decoding for all, slots set without ``__init__``.
+class _BytesTail(_Tail[bytes]):
+    """The same for bytes: as they were written, or, with ``whole_lines``, up to where a line ends."""
 
-    It is what lets a follower keep up with a fast writer.
-    """
-    slots = vars(LogLine)
-    setters = [(slots[n].__set__, v) for n, v in _shared(file)]
-    set_text, set_raw, new = slots["text"].__set__, slots["raw"].__set__, LogLine.__new__
-    texts = b"".join(raws).replace(b"\r\n", b"\n").replace(b"\r", b"\n").decode(errors="replace").split("\n")
-    lines: list[LogLine] = []
-    for raw, text in zip(raws, texts, strict=False):
-        line = new(LogLine)
-        set_text(line, text)
-        set_raw(line, raw)
-        for set_value, value in setters:
-            set_value(line, value)
-        lines.append(line)
-    return lines
+    def __init__(self, file: LogFile, offset: int, files: Files, *, whole_lines: bool) -> None:
+        super().__init__(file, offset, files, cutter=LineSplitter() if whole_lines else Uncut(), give=_joined)
 
 
-def _shared(file: LogFile) -> list[tuple[str, object]]:
-    """The fields that all lines of a file share."""
-    return [
-        ("replica", file.replica),
-        ("attempt", file.attempt),
-        ("time", None),
-        ("stream", file.stream),
-        ("gap", False),
-    ]
+def _joined(pieces: list[bytes]) -> list[bytes]:
+    return [b"".join(pieces)] if len(pieces) > 1 else pieces
 
 
 def read_logs(
@@ -197,47 +146,115 @@ def read_logs(
     Without ``follow``: replica by replica, attempts oldest first. With it: as the lines come, a few of each file in
     turn, until ``query.ended()``; what is then left is drained, unfinished lines included.
     """
-    tails: dict[Path, LogTail] = {}
-    _adopt(tails, find(), query, files, tail=query.tail)
-    while query.follow and not query.stop():
-        started = time.perf_counter()
-        progress = False
-        for reader in list(tails.values()):
+    return _Reading(find, query, lambda file, offset: LogTail(file, offset, files), files).all(sleep)
+
+
+def read_log_bytes(
+    find: Callable[[], Iterable[LogFile]],
+    query: LogQuery,
+    *,
+    alone: bool,
+    sleep: Callable[[float], None] = time.sleep,
+    files: Files = LOCAL_FILES,
+) -> Iterator[bytes | LogLine]:
+    """The bytes of those lines as they come, in pieces that end anywhere; a gap is a LogLine.
+
+    Where several write at once, be it stdout and stderr into files of their own, the pieces of a follower end on line
+    ends, so that each line stays whole.
+
+    Args:
+        find: As for :func:`read_logs`.
+        query: What is asked for.
+        alone: Whether one replica is all that is read.
+        sleep: How to let time pass.
+        files: Where the files are.
+    """
+
+    def open_(file: LogFile, offset: int) -> _BytesTail:
+        mixed = query.follow and not (alone and file.stream is None)
+        return _BytesTail(file, offset, files, whole_lines=mixed)
+
+    return _Reading(find, query, open_, files).all(sleep)
+
+
+class _Reading(Generic[_T]):
+    """All the files of one question, read in turns."""
+
+    def __init__(
+        self,
+        find: Callable[[], Iterable[LogFile]],
+        query: LogQuery,
+        open_: Callable[[LogFile, int], _Tail[_T]],
+        files: Files,
+    ) -> None:
+        self._find = find
+        self._query = query
+        self._open = open_
+        self._files = files
+        self._tails: dict[Path, _Tail[_T]] = {}
+        self._newest: dict[tuple[int, str | None], int] = {}
+        self._found = 0.0
+
+    def all(self, sleep: Callable[[float], None]) -> Iterator[_T | LogLine]:
+        """What there is and, when following, what comes until the end."""
+        query = self._query
+        self._adopt(tail=query.tail)
+        while query.follow and not query.stop():
+            started = time.perf_counter()
+            progress = yield from self._look()
+            # To look for files may cost more than to read a piece of one.
+            if not progress or time.perf_counter() - self._found >= POLL:
+                progress = self._adopt() or progress
+            if progress:
+                continue
+            # Asked before the last look, so that what was written before the end is read after it.
+            if query.ended():
+                self._adopt()
+                break
+            spent = time.perf_counter() - started
+            sleep(min(max(POLL, spent * _WORK_SHARE), _SLOWEST_POLL))
+        for reader in list(self._tails.values()):
+            yield from self._drain(reader)
+
+    def _look(self) -> Generator[_T | LogLine, None, bool]:
+        """A piece of each file, and all of an attempt that has ended: another one followed it. Whether any came."""
+        moved = False
+        for reader in list(self._tails.values()):
+            if reader.file.attempt == self._newest[_owner(reader.file)]:
+                yield from reader.read()
+                moved = moved or reader.moved
+                continue
+            for item in self._drain(reader):
+                moved = True
+                yield item
+        return moved
+
+    def _drain(self, reader: _Tail[_T]) -> Iterator[_T | LogLine]:
+        while not self._query.stop():
             yield from reader.read()
-            progress = progress or reader.moved
-        _adopt(tails, find(), query, files)
-        if progress:
-            continue
-        # Asked before the last look, so that what was written before the end is read after it.
-        if query.ended():
-            _adopt(tails, find(), query, files)
-            break
-        spent = time.perf_counter() - started
-        sleep(min(max(POLL, spent * _WORK_SHARE), _SLOWEST_POLL))
-    for reader in list(tails.values()):
-        yield from _drain(reader, query)
+            if not reader.moved:
+                break
+        yield from reader.finish()
+
+    def _adopt(self, *, tail: int | None = None) -> bool:
+        """Take up the files that are not read yet, with ``tail`` from their last lines on; whether there are any."""
+        query = self._query
+        new = [f for f in self._find() if f.path not in self._tails]
+        wanted = [f for f in new if query.replica in {None, f.replica} and query.attempt in {None, f.attempt}]
+        wanted.sort(key=lambda f: (f.replica, f.attempt, f.stream or ""))
+        offsets: dict[Path, int] = {}
+        left: dict[tuple[int, str | None], int] = {}
+        for file in reversed(wanted) if tail is not None else ():
+            owner = _owner(file)
+            offsets[file.path], count = self._files.tail(file.path, left.get(owner, tail or 0))
+            left[owner] = left.get(owner, tail or 0) - count
+        for file in wanted:
+            self._tails[file.path] = self._open(file, offsets.get(file.path, 0))
+            self._newest[_owner(file)] = max(file.attempt, self._newest.get(_owner(file), 0))
+        self._found = time.perf_counter()
+        return bool(wanted)
 
 
-def _drain(reader: LogTail, query: LogQuery) -> Iterator[LogLine]:
-    while not query.stop():
-        yield from reader.read()
-        if not reader.moved:
-            break
-    yield from reader.finish()
-
-
-def _adopt(
-    tails: dict[Path, LogTail], found: Iterable[LogFile], query: LogQuery, files: Files, *, tail: int | None = None
-) -> None:
-    """Take up the files that are not read yet; with ``tail``, from where the last lines of each replica start."""
-    new = [f for f in found if f.path not in tails]
-    wanted = [f for f in new if query.replica in {None, f.replica} and query.attempt in {None, f.attempt}]
-    wanted.sort(key=lambda f: (f.replica, f.attempt, f.stream or ""))
-    offsets: dict[Path, int] = {}
-    left: dict[tuple[int, str | None], int] = {}
-    for file in reversed(wanted) if tail is not None else ():
-        owner = (file.replica, file.stream)
-        offsets[file.path], count = files.tail(file.path, left.get(owner, tail or 0))
-        left[owner] = left.get(owner, tail or 0) - count
-    for file in wanted:
-        tails[file.path] = LogTail(file, offsets.get(file.path, 0), files)
+def _owner(file: LogFile) -> tuple[int, str | None]:
+    """Whose attempts follow each other."""
+    return file.replica, file.stream

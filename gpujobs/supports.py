@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from gpujobs.backend import Submission
+    from gpujobs.backend import LogQuery, Submission
     from gpujobs.errors import GpuJobsError
     from gpujobs.refs import Ref
-    from gpujobs.results import Capacity, Check, Event, ExecResult, Explanation, ReplicaStatus
+    from gpujobs.results import Capacity, Check, Event, ExecResult, Explanation, LogLine, ReplicaStatus
     from gpujobs.specs import GpuJob, GpuService
     from gpujobs.states import Status
 
@@ -27,6 +27,7 @@ __all__ = [
     "SupportsExplain",
     "SupportsForward",
     "SupportsImport",
+    "SupportsLogBytes",
     "SupportsLogin",
     "SupportsPreflight",
     "SupportsRbac",
@@ -76,11 +77,23 @@ class SupportsReplicas(Protocol):
 
 
 @runtime_checkable
+class SupportsLogBytes(Protocol):
+    """Has logs as bytes, at less cost than line by line."""
+
+    def log_bytes(self, ref: Ref, query: LogQuery, /) -> Iterator[bytes | LogLine]:
+        """The bytes of what ``logs`` gives, in order, in pieces that may end anywhere; a gap is a LogLine.
+
+        Where several copies write at once the pieces of a follower end on line ends.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsExec(Protocol):
-    """Can run a command inside a running workload: where it runs, on its GPUs."""
+    """Can run a command inside a running workload: where it runs, on its GPUs, with its variables."""
 
     def exec(self, ref: Ref, argv: Sequence[str], /, *, replica: int = 0, stdin: bytes | None = None) -> ExecResult:
-        """Run it and give what it wrote. Its variables are the workload's only where the system keeps those."""
+        """Run it and give what it wrote."""
         ...
 
     def exec_interactive(self, ref: Ref, argv: Sequence[str], /, *, replica: int = 0) -> int:

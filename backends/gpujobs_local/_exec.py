@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gpujobs_local._home import Home
     from gpujobs_local._processes import Process
 
-_PATIENCE_S, _LOOK_S = 2.0, 0.02
+_PATIENCE_S, _LOOK_S = 10.0, 0.02
 
 
 def run(home: Home, ref: Ref, argv: Sequence[str], *, replica: int, stdin: bytes | None) -> ExecResult:

@@ -85,8 +85,8 @@ class Reader:
             for t in found.tasks
         ]
 
-    def check_replica(self, ref: Ref, replica: int | None) -> None:
-        """Let through a copy that there is.
+    def copies(self, ref: Ref, replica: int | None) -> int:
+        """How many copies that means: the one, or all that there are.
 
         Raises:
             NotFoundError: There is no such workload, or it has no such copy.
@@ -96,6 +96,7 @@ class Reader:
         if replica is not None and replica not in there:
             only = f"{there[0]} to {there[-1]}" if len(there) > 1 else f"only {there[0]}"
             raise NotFoundError(f"{ref} has no replica {replica}.", next_step=f"It has {only}.")
+        return 1 if replica is not None else len(there)
 
     def log_files(self, ref: Ref) -> list[LogFile]:
         """The files of every attempt of every task that the ref means and that was started."""

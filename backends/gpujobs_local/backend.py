@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, ClassVar
 
 from gpujobs.errors import ConfigError, GpuJobsError
-from gpujobs.logfiles import read_logs
+from gpujobs.logfiles import read_log_bytes, read_logs
 from gpujobs.reasons import Reason
 from gpujobs.refs import Ref
 from gpujobs.results import Explanation
@@ -129,10 +129,23 @@ class LocalBackend:
         Raises:
             NotFoundError: There is no such job, or it has no such replica.
         """
+        self._copies(ref, query)
+        return read_logs(lambda: self._reader.log_files(ref), query)
+
+    def log_bytes(self, ref: Ref, query: LogQuery, /) -> Iterator[bytes | LogLine]:
+        """The bytes of the log files.
+
+        Raises:
+            NotFoundError: There is no such job, or it has no such replica.
+        """
+        alone = self._copies(ref, query) == 1
+        return read_log_bytes(lambda: self._reader.log_files(ref), query, alone=alone)
+
+    def _copies(self, ref: Ref, query: LogQuery) -> int:
+        """Of how many replicas the log is asked for."""
         if not self._home.store.exists():
             raise not_found(ref)
-        self._reader.check_replica(ref, query.replica)
-        return read_logs(lambda: self._reader.log_files(ref), query)
+        return self._reader.copies(ref, query.replica)
 
     def cancel(self, refs: Sequence[Ref], /) -> list[GpuJobsError | None]:
         """End them and keep their records."""

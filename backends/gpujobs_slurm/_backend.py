@@ -118,6 +118,10 @@ class SlurmBackend:
         """From the files of the job directory."""
         return self._logs.read(ref, query)
 
+    def log_bytes(self, ref: Ref, query: LogQuery, /) -> Iterator[bytes | LogLine]:
+        """From the same files."""
+        return self._logs.read_bytes(ref, query)
+
     def cancel(self, refs: Sequence[Ref], /) -> list[GpuJobsError | None]:
         """One ``scancel`` for all."""
         return self._canceller.cancel(refs)

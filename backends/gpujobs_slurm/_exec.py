@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpujobs.errors import NotFoundError, RejectedError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from gpujobs_slurm._transport import Transport
 
 _LONGEST_S = 7 * 24 * 3600.0
+_QUESTION_S = 60.0
 _NO_JOB = (b"Invalid job id", b"Job/step already completing", b"Expired or invalid job")
 
 
@@ -53,7 +56,23 @@ class Executor:
         if copy.state is not State.RUNNING:
             raise _not_running(ref)
         where = [f"--nodelist={copy.node}"] if copy.node else []
-        return ["srun", f"--jobid={copy.name}", "--overlap", "--nodes=1", "--ntasks=1", *where, *more, "--", *argv]
+        step = ["srun", f"--jobid={self._allocation(ref, copy.name)}", "--overlap", "--nodes=1", "--ntasks=1", *where]
+        return [*step, *more, "--", "/bin/bash", "-c", _inside(), "gpujobs", *argv]
+
+    def _allocation(self, ref: Ref, name: str) -> str:
+        """The number of a job; ``srun`` would read that of an array's element up to its ``_``: another element's."""
+        if "_" not in name:
+            return name
+        asked = self._transport.call("run", ["squeue", "-h", "-o", "%A", "-j", name], b"", _QUESTION_S)
+        number: str = asked["out"].decode().strip()
+        if not number.isdigit():
+            raise _not_running(ref)
+        return number
+
+
+@cache
+def _inside() -> str:
+    return Path(__file__).with_name("inside.sh").read_text(encoding="utf-8")
 
 
 def _not_running(ref: Ref) -> NotFoundError:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from gpujobs.errors import NotFoundError, UnavailableError
-from gpujobs.logfiles import LogFile, Piece, read_logs
+from gpujobs.logfiles import Files, LocalFiles, LogFile, Piece, read_log_bytes, read_logs
 from gpujobs_slurm._record import Record, split_id
 
 if TYPE_CHECKING:
@@ -58,6 +58,16 @@ class RemoteFiles:
         return int(offset), int(count)
 
 
+class _Source(NamedTuple):
+    """What of a job is read, and how."""
+
+    find: Callable[[], list[LogFile]]
+    files: Files
+    sleep: Callable[[float], None]
+    alone: bool
+    """Whether it is the log of one replica."""
+
+
 class LogReader:
     """Reads the logs of one target."""
 
@@ -72,12 +82,31 @@ class LogReader:
         Raises:
             NotFoundError: There is no record of it.
         """
+        source = self._source(ref, query)
+        return read_logs(source.find, query, sleep=source.sleep, files=source.files)
+
+    def read_bytes(self, ref: Ref, query: LogQuery) -> Iterator[bytes | LogLine]:
+        """The bytes of a job.
+
+        Raises:
+            NotFoundError: There is no record of it.
+        """
+        source = self._source(ref, query)
+        return read_log_bytes(source.find, query, alone=source.alone, sleep=source.sleep, files=source.files)
+
+    def _source(self, ref: Ref, query: LogQuery) -> _Source:
         record, index = self._record(ref)
-        remote = RemoteFiles(self._transport, self._clock, follow=query.follow) if self._transport.remote else None
+        nodes = int(record.claim.get("nodes") or 1)
+        alone = query.replica is not None or (nodes == 1 and (index is not None or record.size is None))
+        if not self._transport.remote:
+            return _Source(self._finder(record, index, query, None), LocalFiles(), self._clock.sleep, alone)
+        remote = RemoteFiles(self._transport, self._clock, follow=query.follow)
         find = self._finder(record, index, query, remote)
-        if remote is None:
-            return read_logs(find, query, sleep=self._clock.sleep)
-        return read_logs(find, query, sleep=lambda s: self._clock.sleep(min(s, _SHORT_S)), files=remote)
+        return _Source(find, remote, self._nap, alone)
+
+    def _nap(self, seconds: float) -> None:
+        """The wait for more is over there."""
+        self._clock.sleep(min(seconds, _SHORT_S))
 
     def _record(self, ref: Ref) -> tuple[Record, int | None]:
         part = split_id(ref.id)

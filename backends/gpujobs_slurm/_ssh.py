@@ -114,15 +114,20 @@ def _has_master(config: str) -> bool:
     return values.get("controlpath", "none") != "none" and values.get("controlmaster", "false") not in {"false", "no"}
 
 
+def short_enough(wish: Path) -> Path:
+    """The directory itself, or where its path is too long for sockets, one in the temporary directory or in /tmp."""
+    own = f"gpujobs-{os.getuid()}"
+    places = (wish, Path(tempfile.gettempdir()) / own, Path("/tmp") / own)  # noqa: S108  # checked to be private
+    return next((place for place in places if len(str(place)) <= _LONGEST_SOCKET - 20), places[-1])
+
+
 def socket_directory(wish: Path) -> Path:
     """A private directory for sockets, short enough for them.
 
     Raises:
-        UnavailableError: The one in the temporary directory belongs to somebody else.
+        UnavailableError: It is not private: somebody else made it, or may write there.
     """
-    directory = wish / "ssh"
-    if len(str(directory)) > _LONGEST_SOCKET - 20:
-        directory = Path(tempfile.gettempdir()) / f"gpujobs-{os.getuid()}"
+    directory = short_enough(wish / "ssh")
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = directory.lstat()
     if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077:

@@ -78,7 +78,7 @@ class Follower:
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._pump = LogPump(
-            client.logs(ref, follow=True, stop=self._stop.is_set),
+            writer.log(client, ref, follow=True, stop=self._stop.is_set),
             ready=lambda: self._events.put(_LogReady()),
             done=lambda error: self._events.put(_LogDone(error)),
         )
@@ -138,10 +138,10 @@ class Follower:
             self._end = event.status
 
     def _write_log(self) -> None:
-        lines = self._pump.take()
-        if lines:
+        items = self._pump.take()
+        if items:
             self._progress.pause()
-            self._writer.write(lines)
+            self._writer.write(items)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._signals += 1

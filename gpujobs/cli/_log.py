@@ -11,8 +11,10 @@ from gpujobs.cli._text import for_terminal
 from gpujobs.states import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from gpujobs.client import Client
+    from gpujobs.refs import Ref
     from gpujobs.results import LogLine
 
 Form = Literal["plain", "json"]
@@ -37,20 +39,28 @@ class LogWriter:
         self._stream = sys.stderr if to_stderr else sys.stdout
         self._filter = output.is_terminal(self._stream)
         self._open: tuple[int, int] | None = None
-        # Byte for byte and nothing added: then many lines are one write.
-        self._bare = not (prefix or timestamps or as_json or self._filter)
+        self.bare = not (prefix or timestamps or as_json or self._filter)
+        """Whether bytes go out as they come in, with nothing added."""
         self.written = False
 
-    def write(self, lines: Sequence[LogLine]) -> None:
-        """Write lines; they may stay in the buffer until ``flush``."""
-        self.written = self.written or bool(lines)
-        if self._bare and self._stream is not None and not any(line.gap for line in lines):
-            self._stream.buffer.write(b"".join([line.raw for line in lines]))
-            return
-        for line in lines:
-            self._write_one(line)
+    def log(self, client: Client, ref: Ref, **query: Any) -> Iterator[bytes | LogLine]:
+        """What is to be written of a workload: its bytes where that will do, else its lines."""
+        return client.log_bytes(ref, **query) if self.bare else client.logs(ref, **query)
 
-    def _write_one(self, line: LogLine) -> None:
+    def write(self, items: Sequence[bytes | LogLine]) -> None:
+        """Write some of that; it may stay in the buffer until ``flush``."""
+        self.written = self.written or bool(items)
+        for item in items:
+            if isinstance(item, bytes):
+                self._write_bytes(item)
+            else:
+                self._write_line(item)
+
+    def _write_bytes(self, data: bytes) -> None:
+        if self._stream is not None:
+            self._stream.buffer.write(data)
+
+    def _write_line(self, line: LogLine) -> None:
         if self._json:
             output.json_line(as_dict(line))
         elif line.gap:
@@ -80,8 +90,7 @@ class LogWriter:
             if self._open is None:
                 data = self._head(line) + data
         self._open = None if line.raw.endswith((b"\n", b"\r")) else origin
-        if self._stream is not None:
-            self._stream.buffer.write(data)
+        self._write_bytes(data)
 
     def _head(self, line: LogLine) -> bytes:
         parts = [rfc3339(line.time) or "-"] if self._timestamps else []

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from gpujobs.cli import _options as options
+from gpujobs.cli import _output as output
 from gpujobs.cli import _types as types
 from gpujobs.cli._interrupt import next_of
-from gpujobs.cli._pump import LogPump, batches
+from gpujobs.cli._pump import LogPump
 from gpujobs.cli._verb import pass_app, verb
 
 if TYPE_CHECKING:
@@ -59,13 +60,21 @@ def logs(
     if prefix is None:
         prefix = replica is None and not json_ and app.client.status(ref).replicas.wanted > 1
     writer = LogWriter(prefix=prefix, timestamps=timestamps, as_json=json_)
-    lines = app.client.logs(ref, follow=follow, tail=tail, replica=replica, attempt=attempt, since=since)
+    log = writer.log(
+        app.client,
+        ref,
+        follow=follow,
+        tail=tail,
+        replica=replica,
+        attempt=attempt,
+        since=since,
+        stop=_unread if follow else None,
+    )
     try:
-        if follow:
-            _as_they_come(lines, writer)
+        if follow and not writer.bare:
+            _in_batches(log, writer)
         else:
-            for batch in batches(lines):
-                writer.write(batch)
+            _one_by_one(log, writer, at_once=follow)
     finally:
         writer.finish()
     if not follow and not writer.written:
@@ -73,11 +82,25 @@ def logs(
     return 0
 
 
-def _as_they_come(lines: Iterator[LogLine], writer: LogWriter) -> None:
-    """Write at once what comes slowly, and in batches what comes fast."""
+def _unread() -> bool:
+    """Look, also while nothing comes, whether anybody reads what is written: raises BrokenPipeError."""
+    output.check_reader()
+    return False
+
+
+def _one_by_one(log: Iterator[bytes | LogLine], writer: LogWriter, *, at_once: bool) -> None:
+    """Write each item; bytes come in large pieces where they come fast, so that each may go out by itself."""
+    for item in log:
+        writer.write((item,))
+        if at_once:
+            writer.flush()
+
+
+def _in_batches(log: Iterator[bytes | LogLine], writer: LogWriter) -> None:
+    """Write at once what comes slowly, and many lines at a time when they come fast."""
     done = object()
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
-    pump = LogPump(lines, ready=lambda: events.put(None), done=lambda error: events.put(error or done))
+    pump = LogPump(log, ready=lambda: events.put(None), done=lambda error: events.put(error or done))
     pump.start()
     while True:
         event = next_of(events)

@@ -21,8 +21,8 @@ class ContractBase:
 
     target: ClassVar[str]
     """The name of the target in the client's configuration."""
-    patience: ClassVar[float] = 120.0
-    """Seconds in which a small job must end."""
+    patience: ClassVar[float] = 180.0
+    """Seconds in which a small job must end; where Slurm is not told otherwise, a requeued one waits 121 of them."""
     time_limit: ClassVar[timedelta] = timedelta(seconds=2)
     """The shortest time limit the system honours."""
 
@@ -56,3 +56,9 @@ class ContractBase:
     def text(self, job: Job, **query: Any) -> list[str]:
         """The lines of a job's log."""
         return [line.text for line in job.logs(**query) if not line.gap]
+
+    def raw(self, job: Job, **query: Any) -> bytes:
+        """The bytes of a job's log."""
+        pieces = list(job.log_bytes(**query))
+        assert all(piece.gap for piece in pieces if not isinstance(piece, bytes)), "a line among the bytes"
+        return b"".join(piece for piece in pieces if isinstance(piece, bytes))

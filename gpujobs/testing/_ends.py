@@ -1,4 +1,4 @@
-"""The contract about ends and logs."""
+"""The contract about ends."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ HOSTILE = (
 
 
 class EndsContract(ContractBase):
-    """Every end is told truthfully, every log byte for byte."""
+    """Every end is told truthfully, every text arrives byte for byte."""
 
     def test_a_job_that_ends_well_succeeds(self, client: Client) -> None:
         """Exit 0 is SUCCEEDED, with its times in order and nothing to complain of."""
@@ -112,28 +112,6 @@ class EndsContract(ContractBase):
         """An id that never existed, in the shape of a known one."""
         head, _, last = known.rpartition("/")
         return f"{head}/{last[:-2]}zz" if head else "987654321"
-
-    def test_the_log_is_what_was_written(self, client: Client) -> None:
-        """Lines come back byte for byte: carriage returns, invalid UTF-8, no newline at the end."""
-        job, _ = self.run(client, self.job(r"printf 'one\n10%%\r20%%\r\377\nlast'"))
-
-        lines = list(job.logs())
-        assert b"".join(line.raw for line in lines) == b"one\n10%\r20%\r\xff\nlast"
-        assert [line.text for line in lines] == ["one", "10%", "20%", "\ufffd", "last"]
-
-    def test_following_gives_every_line_once_and_ends(self, client: Client) -> None:
-        """A follower from before the start sees all lines, in order, and returns at the end."""
-        job = client.submit(self.job("for i in 1 2 3 4 5; do echo $i; sleep 0.3; done"), target=self.target)
-
-        assert self.text(job, follow=True) == ["1", "2", "3", "4", "5"]
-        assert job.wait(timeout=self.patience).succeeded
-
-    def test_tail_gives_the_last_lines(self, client: Client) -> None:
-        """``tail=2`` gives two, ``tail=0`` none."""
-        job, _ = self.run(client, self.job("seq 10"))
-
-        assert self.text(job, tail=2) == ["9", "10"]
-        assert self.text(job, tail=0) == []
 
     def test_hostile_text_arrives_byte_for_byte(self, client: Client) -> None:
         """No argument and no variable means anything to a shell, YAML or the scheduler."""

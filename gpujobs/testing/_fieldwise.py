@@ -64,6 +64,8 @@ class FieldsContract(ContractBase):
 
         assert (status.state, status.attempt) == (State.SUCCEEDED, 1)
         assert "try 1" in self.text(job)
+        assert self.raw(job, attempt=1) == b"".join(line.raw for line in job.logs(attempt=1))
+        assert self.raw(job) == b"".join(line.raw for line in job.logs())
 
     def test_an_array_has_elements(self, client: Client) -> None:
         """Each element has its index, its own ref and its own end; the array sums them up."""
@@ -77,6 +79,8 @@ class FieldsContract(ContractBase):
         assert (status.replicas.wanted, status.replicas.succeeded, status.replicas.failed) == (3, 2, 1)
         assert sorted(self.text(job)) == [f"element {i} of 3" for i in range(3)]
         assert self.text(job, replica=2) == ["element 2 of 3"]
+        assert self.raw(job, replica=2) == self.raw(job, replica=2, follow=True) == b"element 2 of 3\n"
+        assert sorted(self.raw(job, follow=True).splitlines()) == [b"element %d of 3" % i for i in range(3)]
         assert [r.state for r in job.replicas()] == [State.SUCCEEDED, State.FAILED, State.SUCCEEDED]
 
     def test_a_job_after_another_sees_its_end(self, client: Client) -> None:

@@ -25,15 +25,16 @@ class PowersContract(ContractBase):
     """Of ``exec``, ``capacity``, ``check`` and ``preflight`` those that the backend does not have."""
 
     def test_a_command_runs_inside_a_running_job(self, client: Client) -> None:
-        """With stdin, both outputs apart, and its own exit code."""
-        job = client.submit(self.sleeper(grace=1), target=self.target)
+        """With stdin, both outputs apart, its own exit code, and the variables of the workload."""
+        job = client.submit(self.sleeper(grace=1, env={"OWN": "of the job"}), target=self.target)
         self.until(client, job, State.RUNNING)
-        said = self.power("exec", lambda: job.exec(["sh", "-c", "cat; echo aside >&2; exit 3"], stdin=b"given"))
+        script = 'cat; echo " $OWN $GPUJOBS_REF"; echo aside >&2; exit 3'
+        said = self.power("exec", lambda: job.exec(["sh", "-c", script], stdin=b"given"))
         job.cancel()
         job.wait(timeout=self.patience)
 
         if said is not None:
-            assert (said.exit_code, said.stdout) == (3, b"given")
+            assert (said.exit_code, said.stdout.decode()) == (3, f"given of the job {job.ref}\n")
             assert b"aside" in said.stderr  # beside what the system itself may have to say
 
     def test_capacity_adds_up(self, client: Client) -> None:

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from gpujobs.testing._ends import EndsContract
 from gpujobs.testing._fieldwise import FieldsContract
+from gpujobs.testing._logs import LogsContract
 from gpujobs.testing._powers import PowersContract
 from gpujobs.testing._verbs import VerbsContract
 
 __all__ = ["BackendContract", "CoreContract"]
 
 
-class CoreContract(EndsContract, VerbsContract):
+class CoreContract(EndsContract, LogsContract, VerbsContract):
     """Ends, logs, keys and verbs: what even an in-memory backend keeps."""
 
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from _following import following
 from _measure import Figure, pairs, timed
 
 from gpujobs import Client, Config, GpuJob
@@ -87,13 +88,13 @@ def _others() -> Iterator[tuple[str, Callable[[], object]]]:
 
 def figures(count: int) -> Iterator[Figure]:
     """All of them, in a state directory of their own."""
+    config = '[targets.local]\nbackend = "local"\ngpus = 4\n'
     with ExitStack() as stack:
-        state = stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True))
-        client = stack.enter_context(
-            Client(Config.parse('[targets.local]\nbackend = "local"\ngpus = 4'), state_dir=Path(state))
-        )
+        state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True)))
+        client = stack.enter_context(Client(Config.parse(config), state_dir=state))
         yield submission(client, count)
         yield wait(client, max(count // 5, 5))
         yield follow(client, count)
+        yield from following(client, state, config)
         yield listing(client, count * 5)
         yield from round_trip(client, max(count // 10, 5))

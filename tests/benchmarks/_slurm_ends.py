@@ -1,4 +1,4 @@
-"""What waiting and following cost: delays, throughput, and the questions that the scheduler counts itself."""
+"""What waiting and following cost: delays, and the questions that the scheduler counts itself."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from _measure import Figure, timed
+from _measure import Figure
 
 from gpujobs import GpuJob, Job, WaitTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from gpujobs import Client
 
@@ -24,7 +23,6 @@ _NODES = re.compile(r"NODE_REGISTRATION|COMPLETE|EPILOG|PROLOG|STEP|PING|STATS_I
 """What nodes say and what sdiag itself asks."""
 _SECONDS = 30
 _FOLLOWED = 50
-_LINES = 500_000
 
 
 def asked() -> dict[str, int]:
@@ -74,20 +72,8 @@ def ends(client: Client, count: int) -> Iterator[Figure]:
     yield Figure("end of a job to wait()", statistics.median(late), "ms", 1500, f"{count} jobs, worst {max(late):.0f}")
 
 
-def following(client: Client, directory: Path) -> Iterator[Figure]:
-    """The delay of a line, and how fast a long log is read beside ``tail -f``."""
+def delay(client: Client) -> Iterator[Figure]:
+    """From the writing of a line to its arrival."""
     job = client.submit(["sh", "-c", "for i in $(seq 100); do date +%s.%N; sleep 0.05; done"])
     late = [(time.time() - float(line.text)) * 1000 for line in job.logs(follow=True)]
     yield Figure("line to follower", statistics.median(late), "ms", 200, f"{len(late)} lines, worst {max(late):.0f}")
-    job = client.submit(["sh", "-c", f"yes 'step 1234 loss 0.5678 and the rest of a usual line' | head -n {_LINES}"])
-    job.wait()
-    found = subprocess.run(
-        ["find", directory, "-name", "log.0", "-size", "+1M"], capture_output=True, text=True, check=True
-    )
-    bare = ["sh", "-c", f"tail -n +1 -f {found.stdout.split()[-1]} | head -n {_LINES}"]
-    theirs = statistics.median(
-        timed(lambda: subprocess.run(bare, stdout=subprocess.DEVNULL, check=True)) for _ in range(3)
-    )
-    ours = statistics.median(timed(lambda: sum(1 for _ in job.logs(follow=True))) for _ in range(3))
-    detail = f"{_LINES} lines: {ours:.0f} ms, tail -f {theirs:.0f} ms"
-    yield Figure("following / tail -f", ours / theirs, "x", 1.25, detail)

@@ -20,8 +20,9 @@ import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from _following import following
 from _measure import Figure, pairs, program, timed
-from _slurm_ends import calls, ends, following
+from _slurm_ends import calls, delay, ends
 from _slurm_peers import alike, one_each
 
 from gpujobs import Client, Config, GpuJob, Ref
@@ -108,8 +109,12 @@ def statuses(client: Client, jobs: int, count: int) -> Iterator[Figure]:
     clear()
 
 
-def figures(client: Client, directory: Path, options: argparse.Namespace) -> Iterator[Figure]:
-    """All of them."""
+def figures(client: Client, directory: Path, config: str, options: argparse.Namespace) -> Iterator[Figure]:
+    """All of them, or only those about logs."""
+    if options.only_logs:
+        yield from delay(client)
+        yield from following(client, directory, config)
+        return
     count: int = options.pairs
     yield from one(client, count)
     yield from many(client, max(count // 10, 3))  # each pair puts two thousand jobs into the queue
@@ -121,7 +126,8 @@ def figures(client: Client, directory: Path, options: argparse.Namespace) -> Ite
     yield from calls(client)
     clear()
     yield from ends(client, max(count // 20, 5))
-    yield from following(client, directory)
+    yield from delay(client)
+    yield from following(client, directory, config)
 
 
 def main() -> None:
@@ -129,8 +135,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=200, help="how often each ratio is measured")
     parser.add_argument("--jobs", type=int, default=10_000, help="how many jobs to ask the statuses of")
+    parser.add_argument("--only-logs", action="store_true", help="nothing but the figures about logs")
     directory = Path(tempfile.mkdtemp(prefix="gpujobs-bench-", dir=Path.home()))
-    config = Config.parse(f'default = "bench"\n[targets.bench]\nbackend = "slurm"\njob_dir = "{directory}/jobs"\n')
+    config = f'default = "bench"\n[targets.bench]\nbackend = "slurm"\njob_dir = "{directory}/jobs"\n'
     options = parser.parse_args()
     version = subprocess.run(["sbatch", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     load = statistics.fmean(os.getloadavg())
@@ -138,8 +145,8 @@ def main() -> None:
         f"{version}, Python {platform.python_version()}, {os.cpu_count()} CPUs, load {load:.1f}, {options.pairs} pairs"
     )
     try:
-        with Client(config, state_dir=directory / "state") as client:
-            for figure in figures(client, directory, options):
+        with Client(Config.parse(config), state_dir=directory / "state") as client:
+            for figure in figures(client, directory, config, options):
                 print(figure, flush=True)
     finally:
         subprocess.run(["scancel", "--me"], check=False)

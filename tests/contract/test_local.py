@@ -20,7 +20,6 @@ class TestLocal(BackendContract):
     """On four pretended GPUs."""
 
     target = "local"
-    patience = 30.0
 
     @pytest.fixture
     def client(self, tmp_path: Path) -> Iterator[Client]:

@@ -36,7 +36,7 @@ class Place:
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
         self.env = {**kept, "PATH": path, "GPUJOBS_STATE_DIR": str(directory / "state"), "NO_COLOR": "1"}
 
-    def run(self, argv: Sequence[str | Path], *, timeout: float = 120) -> str:
+    def run(self, argv: Sequence[str | Path], *, timeout: float = 240) -> str:
         """What a program wrote to stdout; it fails the test, with all that it wrote, unless it exits with 0."""
         done = subprocess.run(
             argv, cwd=self.directory, env=self.env, capture_output=True, text=True, timeout=timeout, check=False

@@ -44,7 +44,6 @@ class TestInline(CoreContract):
     """Ends, logs, keys and verbs, with real processes."""
 
     target = "mine"
-    patience = 30.0
 
     @pytest.fixture
     def client(self, tmp_path: Path) -> Iterator[Client]:

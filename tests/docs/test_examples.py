@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from .conftest import Place
 
@@ -46,12 +48,13 @@ def test_a_tool_embeds_gpujobs(place: Place) -> None:
     assert [r["ref"] for r in again] == [r["ref"] for r in results]
 
 
+@pytest.mark.timeout(900)
 def test_the_first_job_is_installed_and_run(place: Place) -> None:
     """From a copy of the repository, as a newcomer would."""
     copy = place.directory / "clone"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "tests")
     shutil.copytree(EXAMPLES.parent, copy, ignore=ignored)
-    shown = place.run([copy / "examples" / "first-job"], timeout=280)
+    shown = place.run([copy / "examples" / "first-job"], timeout=800)
     assert "GPU 0: " in shown or ("no NVIDIA GPU" in shown and re.search(r"local://local/\S+ ran on ", shown))
 
 

@@ -55,6 +55,8 @@ def methods(job: Job, service: Service) -> None:
     assert_type(job.wait(timeout=600).raise_for_state(), Status)
     assert_type(job.ref, Ref)
     assert_type(job.replicas(), list[ReplicaStatus])
+    assert_type(next(job.logs(follow=True)), LogLine)
+    assert_type(next(job.log_bytes(follow=True)), bytes | LogLine)
     assert_type(job.exec(["nvidia-smi"]), ExecResult)
     assert_type(service.wait_ready(timeout=300), Status)
     assert_type(service.endpoints(), list[str])

@@ -125,6 +125,19 @@ def test_following_gives_lines_as_they_come_and_files_that_appear_later(tmp_path
     assert [(x.attempt, x.text) for x in lines] == [(0, "one"), (0, "two"), (1, "again"), (1, "last words")]
 
 
+def test_the_last_line_of_an_attempt_comes_before_the_next_attempt(tmp_path: Path) -> None:
+    """It has no end and never will: nobody waits for one until the workload has ended."""
+    files = [LogFile(tmp_path / str(attempt), 0, attempt) for attempt in (0, 1)]
+    story = Script([append(files[0].path, b"cut o"), append(files[0].path, b"ff"), append(files[1].path, b"again\n")])
+
+    def find() -> list[LogFile]:
+        return [file for file in files if file.path.exists()]
+
+    lines = list(read_logs(find, LogQuery(follow=True, ended=story.ended), sleep=story.sleep))
+
+    assert [(x.attempt, x.text) for x in lines] == [(0, "cut off"), (1, "again")]
+
+
 def test_a_return_is_shown_without_waiting_for_more(tmp_path: Path) -> None:
     """A progress bar's line comes at its CR, one look later, and not only with the next byte."""
     path = tmp_path / "log"

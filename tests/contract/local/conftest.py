@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import time
+import uuid
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,6 +34,7 @@ class Bench:
         self.home = directory / "local" / "local"
         self.config = Config.parse(f'[targets.local]\nbackend = "local"\n{options}\n')
         self.client = Client(self.config, state_dir=directory)
+        self._gates: list[Path] = []
 
     def submit(self, script: str, *args: str, **fields: Any) -> Job:
         """A job of a line of ``sh``; ``args`` are its ``$1``..."""
@@ -45,6 +47,12 @@ class Bench:
         """Submit and wait for the end."""
         job = self.submit(script, *args, **fields)
         return job, job.wait(timeout=PATIENCE)
+
+    def gated(self, script: str, **fields: Any) -> tuple[Job, Path]:
+        """A job that waits until the file is there, and then runs the line of ``sh``."""
+        gate = self.directory.parent / f"gate-{uuid.uuid4().hex}"
+        self._gates.append(gate)
+        return self.submit(f'until [ -e "$1" ]; do sleep 0.05; done; {script}', str(gate), **fields), gate
 
     def sleeper(self, **fields: Any) -> Job:
         """A job that runs until it is ended."""
@@ -102,6 +110,8 @@ class Bench:
 
     def close(self) -> None:
         """End what is left."""
+        for gate in self._gates:
+            gate.touch()
         with suppress(Exception):
             jobs = self.client.list_jobs()
             self.client.cancel([s.ref for s in jobs])
@@ -138,9 +148,11 @@ def bench(make_bench: MakeBench) -> Bench:
 
 
 @pytest.fixture
-def real_gpus(make_bench: MakeBench, tmp_path: Path) -> Callable[..., Bench]:
+def real_gpus(make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Bench]:
     """Makes benches that take these for the real GPUs of this machine, as if they had been found just now."""
     from gpujobs_local._gpus import _view  # noqa: PLC0415  # only here
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # where the tests run may be told to see none
 
     def make(*names: str, name: str = "state", options: str = "") -> Bench:
         made = make_bench(f'lock_dir = "{tmp_path / "locks"}"\n{options}', name=name)

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,14 +22,12 @@ if TYPE_CHECKING:
 def test_a_time_limit_sends_term_and_after_the_grace_kill(bench: Bench) -> None:
     """A job that ignores TERM is killed one grace later, and has FAILED with reason timeout."""
     began = time.monotonic()
-    job, status = bench.run(
-        "trap 'echo got TERM' TERM; echo up; while :; do sleep 0.1; done", time_limit=0.5, grace=0.7
-    )
+    job, status = bench.run("trap 'echo got TERM' TERM; echo up; while :; do sleep 0.1; done", time_limit=3, grace=1)
 
     assert (status.state, status.reason and status.reason.code) == (State.FAILED, Reason.TIMEOUT)
     assert (status.exit_code, status.signal) == (None, signal.SIGKILL)
     assert "got TERM" in bench.text(job)
-    assert 1.1 < time.monotonic() - began < 10
+    assert 3.9 < time.monotonic() - began < 30  # the grace of a job that names none
 
 
 def test_a_time_limit_ends_the_whole_group(bench: Bench) -> None:
@@ -40,12 +40,14 @@ def test_a_time_limit_ends_the_whole_group(bench: Bench) -> None:
 ESCAPE = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+source, sink = os.pipe()
 if os.fork():
-    print("up", flush=True)
+    print(os.read(source, 20).decode(), flush=True)
     time.sleep(600)
 os.setsid()
 if os.fork():
     os._exit(0)
+os.write(sink, str(os.getpid()).encode())
 os.closerange(0, 50)
 time.sleep(600)
 """
@@ -54,28 +56,29 @@ time.sleep(600)
 @pytest.mark.parametrize("how", ["time limit", "cancel"])
 def test_what_escaped_its_group_is_ended_too(bench: Bench, how: str) -> None:
     """A double-forked daemon in its own session, deaf to TERM and without descriptors, does not outlive the job."""
-    limit = 1.0 if how == "time limit" else None
+    limit = 5.0 if how == "time limit" else None
     job = bench.client.submit(GpuJob(command=[sys.executable, "-c", ESCAPE], grace=0.5, gpus=1, time_limit=limit))
-    bench.says(job, "up")
-    bench.until(lambda: len(bench.processes(job)) == 2)
+    bench.until(lambda: bench.text(job))
     if how == "cancel":
         job.cancel()
 
     assert job.wait(timeout=60).state is (State.CANCELLED if how == "cancel" else State.FAILED)
-    bench.until(lambda: not bench.processes(job), 10)
-    bench.until(lambda: bench.client.capacity().free == 4, 10)
+    bench.until(lambda: not bench.processes(job))
+    daemon = Path(f"/proc/{bench.text(job)[0]}/cmdline")
+    bench.until(lambda: not daemon.exists() or b"closerange" not in daemon.read_bytes())
+    bench.until(lambda: bench.client.capacity().free == 4)
 
 
 def test_a_gpu_is_not_free_while_a_left_child_holds_on(bench: Bench) -> None:
     """The job has ended well; the child it left has its grace, and only then is the GPU handed out."""
     first = bench.submit("trap '' TERM; sleep 600 & echo up", gpus=4, grace=1.5)
-    assert first.wait(timeout=60).succeeded
-    ended = time.monotonic()
-    assert bench.processes(first)
     second = bench.submit("true", gpus=1)
+    ended, status = first.wait(timeout=60), second.wait(timeout=60)
 
-    assert second.wait(timeout=60).succeeded
-    assert time.monotonic() - ended > 1.0
+    assert (ended.succeeded, status.succeeded) == (True, True)
+    assert ended.ended_at is not None
+    assert status.started_at is not None
+    assert status.started_at - ended.ended_at > timedelta(seconds=1.4)
     assert not bench.processes(first)
 
 
@@ -106,9 +109,9 @@ def test_cancelling_one_element_leaves_the_others(bench: Bench) -> None:
 
 def test_cancel_between_two_attempts_is_cancelled(bench: Bench) -> None:
     """A job that is cancelled while its failed attempt is cleaned up has no further one, and is CANCELLED."""
-    job = bench.submit("trap '' TERM; sleep 600 & exit 3", retries=5, grace=2)
-    bench.until(lambda: bench.rows("SELECT state FROM tasks")[0][0] == "RUNNING")
-    time.sleep(0.5)
+    job = bench.submit("trap '' TERM; sleep 600 & echo failing; exit 3", retries=5, grace=5)
+    bench.says(job, "failing")
+    time.sleep(0.3)  # so that it mostly has exited; it is the same if not
     job.cancel()
 
     status = job.wait(timeout=60)
@@ -143,19 +146,21 @@ def test_exit_and_signal_are_told_apart(bench: Bench, script: str, code: int | N
 
 def test_a_deadline_ends_what_waits_and_what_runs(bench: Bench) -> None:
     """Queueing counts: reason deadline in both cases."""
-    runs = bench.sleeper(gpus=4, deadline=1.5)
-    waits = bench.submit("true", gpus=1, deadline=0.7)
+    bench.sleeper(gpus=3)
+    runs = bench.sleeper(gpus=1, deadline=4)
+    waits = bench.submit("true", gpus=4, deadline=0.7)
 
     for job in (waits, runs):
         status = job.wait(timeout=60)
         assert (status.state, status.reason and status.reason.code) == (State.FAILED, Reason.DEADLINE)
-    assert waits.status().started_at is None
+    assert (runs.status().started_at is None, waits.status().started_at is None) == (False, True)
 
 
 def test_start_timeout_ends_only_what_waits(bench: Bench) -> None:
     """One that started in time runs on; one that did not has FAILED."""
-    runs = bench.sleeper(gpus=4, start_timeout=0.6)
-    waits = bench.submit("true", gpus=1, start_timeout=0.6)
+    runs = bench.sleeper(gpus=4, start_timeout=4)
+    bench.running(runs)
+    waits = bench.submit("true", gpus=1, start_timeout=4)
 
     status = waits.wait(timeout=60)
     assert (status.state, status.reason and status.reason.code) == (State.FAILED, Reason.START_TIMEOUT)
@@ -196,14 +201,15 @@ def test_a_job_is_not_deaf_to_signals(bench: Bench) -> None:
     internal = 0b11 << 31  # signals 32 and 33 are the C library's own: its posix_spawn leaves them ignored
     assert (blocked, ignored & ~internal) == (0, 0)
     bench.client.cancel(sleeps)
-    assert bench.client.wait(sleeps, timeout=10).state is State.CANCELLED
+    assert bench.client.wait(sleeps, timeout=60).state is State.CANCELLED
 
 
 def test_the_end_is_known_within_a_tenth_of_a_second(bench: Bench) -> None:
     """From the command's end to the return of ``wait``, in the best of several: it is no matter of a poll's period."""
-    delays: list[float] = []
-    for _ in range(5):
-        job, _ = bench.run("sleep 0.3; date +%s.%N")
-        delays.append(time.time() - float(bench.text(job)[0]))
 
-    assert min(delays) < 0.1
+    def delay() -> float:
+        job, _ = bench.run("sleep 0.3; date +%s.%N")
+        now = time.time()
+        return now - float(bench.text(job)[0])
+
+    assert any(delay() < 0.1 for _ in range(30))

@@ -121,6 +121,11 @@ def test_killed_at_system_calls(make_bench: MakeBench, strace: str, tmp_path: Pa
     kill_at_calls(make_bench(), strace, tmp_path, points=14)
 
 
+def alone(bench: Bench) -> None:
+    """Wait until no other process has the record file open: which calls a submission makes depends on that."""
+    bench.until(lambda: not bench.ours("_supervisor"))
+
+
 def kill_at_calls(bench: Bench, strace: str, directory: Path, *, points: int) -> None:
     """At so many of them."""
     ran = directory / "ran"
@@ -128,6 +133,7 @@ def kill_at_calls(bench: Bench, strace: str, directory: Path, *, points: int) ->
     jobs = [again(bench, "first", ran)]
     log = directory / "trace"
     base = [strace, "-o", str(log), "-e", f"trace={CALLS}"]
+    alone(bench)
     subprocess.run([*base, *argv, "seen", SCRIPT, str(ran)], check=True)
     jobs.append(again(bench, "seen", ran))
     calls = log.read_text().splitlines()
@@ -139,6 +145,7 @@ def kill_at_calls(bench: Bench, strace: str, directory: Path, *, points: int) ->
         name = names[number]
         inject = ["-e", f"inject={name}:signal=KILL:when={names[: number + 1].count(name)}"]
         key = f"call-{number}-{name}"
+        alone(bench)
         done = subprocess.run([*base, *inject, *argv, key, SCRIPT, str(ran)], check=False, stderr=subprocess.DEVNULL)
         killed += done.returncode != 0
         jobs.append(again(bench, key, ran))

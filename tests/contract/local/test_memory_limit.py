@@ -31,8 +31,8 @@ def test_too_much_memory_is_oom_and_no_other_kill(bench: Bench) -> None:
     spec = limited(bench, [sys.executable, "-c", EAT])
     if spec is None:
         return
-    status = bench.client.submit(spec).wait(timeout=30)
-    killed = bench.client.submit(spec.replace(command=["sh", "-c", "kill -9 $$"])).wait(timeout=30)
+    status = bench.client.submit(spec).wait(timeout=60)
+    killed = bench.client.submit(spec.replace(command=["sh", "-c", "kill -9 $$"])).wait(timeout=60)
 
     assert (status.state, status.reason and status.reason.code) == (State.FAILED, Reason.OOM)
     assert (killed.state, killed.reason and killed.reason.code) == (State.FAILED, Reason.SIGNAL)
@@ -44,7 +44,7 @@ def test_an_oom_that_the_command_survives_is_a_warning(bench: Bench) -> None:
     if spec is None:
         return
     job = bench.client.submit(spec)
-    status = job.wait(timeout=30)
+    status = job.wait(timeout=60)
 
     assert (status.state, status.exit_code, status.reason and status.reason.code) == (State.SUCCEEDED, 0, Reason.OOM)
     assert bench.text(job)[-1] == "survived"
@@ -56,7 +56,7 @@ def test_an_oom_failure_is_retried(bench: Bench) -> None:
     spec = limited(bench, ["sh", "-c", script])
     if spec is None:
         return
-    status = bench.client.submit(spec.replace(retries=1)).wait(timeout=30)
+    status = bench.client.submit(spec.replace(retries=1)).wait(timeout=60)
 
     assert (status.state, status.attempt, status.reason) == (State.SUCCEEDED, 1, None)
 
@@ -72,9 +72,9 @@ def test_the_limit_is_not_that_of_jobs_it_submits(bench: Bench) -> None:
     if spec is None:
         return
     outer = bench.client.submit(spec)
-    assert outer.wait(timeout=30).succeeded, bench.text(outer)
+    assert outer.wait(timeout=60).succeeded, bench.text(outer)
 
-    assert bench.client.wait(bench.text(outer)[-1], timeout=30).succeeded
+    assert bench.client.wait(bench.text(outer)[-1], timeout=60).succeeded
 
 
 def test_more_than_the_machine_has_is_refused(bench: Bench) -> None:

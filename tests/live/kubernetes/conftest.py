@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -24,10 +23,14 @@ from gpujobs.backend import SystemClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from gpujobs import Job
+
 SCRIPTS = Path(__file__).parent / "bed"
 NODES = ("--nodes", "2", "--gpus", "4", "--gpus", "count=1 replicas=4 product=Tesla-T4 memory=15360")
 KEEP = "GPUJOBS_KUBERNETES_KEEP"
 BUSYBOX, PYTHON = "gpujobs-testbed/busybox:1", "gpujobs-testbed/python:1"
+UNTIL = "until [ -e {} ]; do sleep 0.1; done"
+"""A line of sh that waits for a file; ``Bed.let_go`` makes it."""
 _GO = (1, 26)
 
 
@@ -70,16 +73,38 @@ class Bed:
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         """The output of kubectl as administrator."""
-        program = [str(self.lab / "bin/kubectl"), "--kubeconfig", str(self.kubeconfig)]
-        done = subprocess.run([*program, *args], capture_output=True, text=True, check=False, input=stdin)
+        done = self._kubectl(*args, stdin=stdin)
         assert done.returncode == 0, f"kubectl {args}: {done.stderr}"
         return done.stdout
+
+    def can(self, *args: str) -> bool:
+        """Whether kubectl as administrator succeeds with this now."""
+        return self._kubectl(*args).returncode == 0
+
+    def let_go(self, job: Job, gate: str = "/go") -> None:
+        """Make the file in a job's running pod that its command waits for; see ``UNTIL``."""
+        namespace, _, name = job.ref.id.split("/")
+        self.until(lambda: self.can("-n", namespace, "exec", f"job/{name}", "--", "touch", gate))
+
+    def limited(self, namespace: str, rights: str, file: Path) -> Path:
+        """A kubeconfig of the account ``gpujobs`` of a namespace, once the API server knows its printed rights."""
+        self.kubectl("apply", "-f", "-", stdin=rights)
+        who = f"system:serviceaccount:{namespace}:gpujobs"
+        self.until(lambda: self.can("auth", "can-i", "create", "jobs.batch", "-n", namespace, "--as", who))
+        token = self.kubectl("-n", namespace, "create", "token", "gpujobs").strip()
+        head, _, rest = self.kubeconfig.read_text().partition("users: ")
+        file.write_text(f"{head}users: [{{name: admin, user: {{token: {token}}}}}]\n" + rest.split("\n", 1)[1])
+        return file
+
+    def _kubectl(self, *args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        program = [str(self.lab / "bin/kubectl"), "--kubeconfig", str(self.kubeconfig)]
+        return subprocess.run([*program, *args], capture_output=True, text=True, check=False, input=stdin)
 
     def ctl(self, what: str, daemon: str) -> None:
         """Stop, kill, start, restart, pause or resume a daemon."""
         self.script("ctl.sh", what, daemon)
 
-    def until(self, what: Callable[[], object], seconds: float = 60) -> None:
+    def until(self, what: Callable[[], object], seconds: float = 120) -> None:
         """Wait until something holds."""
         end = time.monotonic() + seconds
         while not what():
@@ -157,6 +182,14 @@ def bed() -> Iterator[Bed]:
                 here.script("down.sh")
 
 
+@pytest.fixture(autouse=True)
+def without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way to the cluster is direct, whatever leads this machine to the internet."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
 @pytest.fixture
 def namespace(bed: Bed) -> Iterator[str]:
     """A namespace of this test's own."""
@@ -185,38 +218,39 @@ class Proxy:
 
     def fail(self, *faults: str) -> None:
         """From now on, these faults only."""
-        self.control.write_text("".join(f"{fault}\n" for fault in faults))
+        new = self.control.with_suffix(".new")
+        new.write_text("".join(f"{fault}\n" for fault in faults))
+        new.replace(self.control)  # at once: the proxy may be reading it
+
+    def passed(self, part: str) -> int:
+        """How many requests whose path has this part were let pass."""
+        lines = self.log.read_text().splitlines()
+        return sum(part in line and line.endswith(" -") for line in lines)
 
 
 @pytest.fixture
 def proxy(bed: Bed, tmp_path: Path) -> Iterator[Proxy]:
     """A way to the cluster that can be made to fail."""
     control, log, config = tmp_path / "faults", tmp_path / "proxy.log", tmp_path / "proxied.conf"
-    port = 16443
-    config.write_text(
-        f"""apiVersion: v1
+    with log.open("w") as out:
+        command = [sys.executable, str(SCRIPTS / "fault_proxy.py"), "0", str(control), str(bed.lab)]
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            bed.until(lambda: "\n" in log.read_text())
+            port = int(log.read_text().splitlines()[0].removeprefix("port "))
+            config.write_text(
+                f"""apiVersion: v1
 kind: Config
 clusters: [{{name: c, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
 users: [{{name: u, user: {{}}}}]
 contexts: [{{name: proxied, context: {{cluster: c, user: u}}}}]
 current-context: proxied
 """
-    )
-    with log.open("w") as out:
-        command = [sys.executable, str(SCRIPTS / "fault_proxy.py"), str(port), str(control), str(bed.lab)]
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
-        try:
-            bed.until(lambda: _answers(port), 10)
+            )
             yield Proxy(config, control, log)
         finally:
             process.terminate()
             process.wait()
-
-
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
 
 
 class Hasty(SystemClock):

@@ -35,7 +35,7 @@ def test_a_lost_reply_makes_no_second_job(
     proxy.fail("lost-reply POST .*/jobs 1", "lost-reply POST .*/secrets 1", "lost-reply PATCH .*/jobs/ 1")
     job = proxied.submit(spec)
 
-    assert job.wait(timeout=60).succeeded
+    assert job.wait(timeout=120).succeeded
     assert len(names(bed, namespace, "jobs")) == 1
     assert "lost-reply" in proxy.log.read_text()
 
@@ -57,7 +57,7 @@ def test_a_crash_between_two_calls_leaves_nothing_running(
     assert caught.value.key == "crashed"
     assert names(bed, namespace, "pods") == []
     job = client.submit(RICH, idempotency_key="crashed")
-    assert job.wait(timeout=60).succeeded
+    assert job.wait(timeout=120).succeeded
     assert [line.text for line in job.logs()] == ["file", "told"]
     assert len(names(bed, namespace, "pods")) == 1
 
@@ -71,7 +71,7 @@ def test_an_open_submission_is_resumed(proxied: Client, proxy: Proxy) -> None:
 
     proxy.fail()
     (job,) = proxied.resume()
-    assert job.wait(timeout=60).succeeded
+    assert job.wait(timeout=120).succeeded
     assert proxied.open_submissions() == []
 
 
@@ -90,18 +90,18 @@ def test_clients_at_the_same_moment_make_one(bed: Bed, namespace: str, tmp_path:
         thread.join()
 
     assert len({job.ref for job in found}) == 1
-    assert client.wait(found[0], timeout=60).succeeded
+    assert client.wait(found[0], timeout=120).succeeded
     assert len(names(bed, namespace, "pods")) == 1
 
 
 def test_deleting_takes_the_children_along_and_frees_the_key(client: Client, bed: Bed, namespace: str) -> None:
     """The ConfigMap and the Secret go with their Job; another definition may then have the key."""
     job = client.submit(RICH, idempotency_key="again")
-    job.wait(timeout=60)
+    job.wait(timeout=120)
     job.delete()
     other = client.submit(RICH.replace(files={"a": "other\n"}), idempotency_key="again")
 
-    assert other.wait(timeout=60).succeeded
+    assert other.wait(timeout=120).succeeded
     assert [line.text for line in other.logs()] == ["other", "told"]
     other.delete()
     bed.until(lambda: not any("again" in n for n in names(bed, namespace, "secrets,configmaps,pods")))
@@ -122,7 +122,7 @@ def test_a_refused_service_does_not_keep_its_name(client: Client, bed: Bed, name
     with pytest.raises(RejectedError, match="nodePort"):
         client.submit(GpuService(name="wrong", command=["true"], ports=[Port(80, node_port=80)]))
 
-    bed.until(lambda: names(bed, namespace, "deployments") == [], 10)
+    bed.until(lambda: names(bed, namespace, "deployments") == [])
 
 
 def test_what_is_rendered_is_what_is_there(client: Client, bed: Bed, namespace: str) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from gpujobs import AuthError, Client, ConfigError, GpuJob, Reason, RejectedError, State, UnavailableError
 
+from .conftest import UNTIL
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -28,19 +30,13 @@ def reason(status: Status) -> Reason | None:
     return status.reason.code if status.reason else None
 
 
-def until(client: Client, job: Job, state: State, code: Reason | None, seconds: float = 60) -> Status:
+def until(client: Client, job: Job, state: State, code: Reason | None, seconds: float = 120) -> Status:
     """Wait until a job stands so."""
     deadline = client.clock.monotonic() + seconds
     while (status := job.status()).state is not state or reason(status) is not code:
         assert client.clock.monotonic() < deadline, status
         client.clock.sleep(0.2)
     return status
-
-
-def pod_of(bed: Bed, namespace: str) -> str:
-    """The newest pod."""
-    newest = ("--sort-by=.metadata.creationTimestamp", "-o", "jsonpath={.items[-1:].metadata.name}")
-    return bed.kubectl("-n", namespace, "get", "pods", *newest)
 
 
 def test_an_evicted_pod_is_replaced_without_using_up_retries(client: Client, bed: Bed, namespace: str) -> None:
@@ -59,7 +55,7 @@ def test_an_evicted_pod_is_replaced_without_using_up_retries(client: Client, bed
 
     assert final.wait(timeout=60).state is State.FAILED
     for one in (job, plain):
-        deadline = client.clock.monotonic() + 60
+        deadline = client.clock.monotonic() + 120
         while not ((status := one.status()).state is State.RUNNING and status.attempt == 1):
             assert client.clock.monotonic() < deadline, status
             client.clock.sleep(0.2)
@@ -81,7 +77,7 @@ def test_a_silent_node_is_told(client: Client, bed: Bed) -> None:
     until(client, job, State.RUNNING, None)
     bed.ctl("stop", "node2/kubelet")
     try:
-        status = until(client, job, State.RUNNING, Reason.NODE_UNAVAILABLE, 90)
+        status = until(client, job, State.RUNNING, Reason.NODE_UNAVAILABLE)
         assert status.reason is not None
         assert "--force" in status.reason.next
         assert any(line.gap for line in job.logs())
@@ -101,12 +97,13 @@ def test_a_preempted_job_starts_again(client: Client, bed: Bed) -> None:
     try:
         low = client.submit(sh("exec sleep 600", gpus="a100:4"))
         until(client, low, State.RUNNING, None)
-        urgent = client.submit(sh("sleep 2", gpus="a100:4", priority="urgent"))
+        urgent = client.submit(sh(UNTIL.format("/go"), gpus="a100:4", priority="urgent"))
         waits = until(client, low, State.PENDING, Reason.REQUEUED)
 
         assert waits.reason is not None
         assert "preempted on node1" in waits.reason.message
-        assert any(event.reason == "Preempted" for event in low.events())
+        bed.until(lambda: any(event.reason == "Preempted" for event in low.events()))
+        bed.let_go(urgent)
         assert urgent.wait(timeout=60).succeeded
         assert until(client, low, State.RUNNING, None).attempt == 1
         low.cancel()
@@ -119,7 +116,7 @@ def test_a_quota_is_told_with_its_numbers(client: Client, bed: Bed, namespace: s
     """A Job is taken and none of its pods: only an event tells, and the status has it."""
     bed.kubectl("-n", namespace, "create", "quota", "gpus", "--hard=requests.nvidia.com/gpu=1")
     job = client.submit(sh("true", gpus=2))
-    status = until(client, job, State.PENDING, Reason.QUOTA, 30)
+    status = until(client, job, State.PENDING, Reason.QUOTA)
 
     assert status.reason is not None
     assert "exceeded quota: gpus" in status.reason.message
@@ -141,7 +138,7 @@ def test_a_quota_is_told_with_its_numbers(client: Client, bed: Bed, namespace: s
 def test_why_a_job_waits(client: Client, fields: dict[str, Any], code: Reason, said: str) -> None:
     """Every never-ending wait has its reason while it is PENDING."""
     job = client.submit(sh("true", **fields), preflight=False)
-    status = until(client, job, State.PENDING, code, 40)
+    status = until(client, job, State.PENDING, code)
 
     assert status.reason is not None
     assert said in status.reason.message
@@ -153,7 +150,7 @@ def test_a_job_that_somebody_deleted_is_lost(client: Client, bed: Bed, namespace
     until(client, job, State.RUNNING, None)
     bed.kubectl("-n", namespace, "delete", "jobs", "--all", "--wait=false")
 
-    status = job.wait(timeout=30)
+    status = job.wait(timeout=60)
     assert (status.state, reason(status)) == (State.LOST, Reason.LOST)
 
 

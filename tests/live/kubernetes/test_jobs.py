@@ -24,11 +24,13 @@ if rank == 0:
         server.accept()[0].sendall(b"x")
     print("met", world, os.environ["GPUJOBS_NODES"])
 else:
-    for _ in range(200):
+    while True:  # the other pod may begin much later
         try:
-            print("got", socket.create_connection(address, 2).recv(1), os.environ["GPUJOBS_LOCAL_RANK"]); break
+            server = socket.create_connection(address, 5); break
         except OSError:
             time.sleep(0.1)
+    server.settimeout(None)
+    print("got", server.recv(1), os.environ["GPUJOBS_LOCAL_RANK"])
 """
 
 
@@ -45,7 +47,7 @@ def texts(job: Any, **query: Any) -> list[str]:
 def test_two_nodes_with_two_tasks_each_meet_at_rank_0(client: Client) -> None:
     """All four ranks find MASTER_ADDR by its name."""
     job = client.submit(GpuJob(command=["python3", "-c", MEET], image=PYTHON, nodes=2, tasks_per_node=2, gpus=1))
-    status = job.wait(timeout=90)
+    status = job.wait(timeout=120)
 
     assert status.succeeded, job.explain()
     lines = texts(job)
@@ -57,7 +59,7 @@ def test_two_nodes_with_two_tasks_each_meet_at_rank_0(client: Client) -> None:
 def test_a_failing_task_is_the_jobs_end(client: Client) -> None:
     """The others are ended, and its exit code is told."""
     script = 'test "$GPUJOBS_RANK" = 1 && exit 6; exec sleep 100'
-    status = client.submit(sh(script, tasks_per_node=3)).wait(timeout=40)
+    status = client.submit(sh(script, tasks_per_node=3)).wait(timeout=120)
 
     assert (status.state, status.exit_code) == (State.FAILED, 6)
 
@@ -65,7 +67,7 @@ def test_a_failing_task_is_the_jobs_end(client: Client) -> None:
 def test_an_array_runs_a_few_at_a_time_and_its_elements_have_refs(client: Client) -> None:
     """Each element is a ref of its own; the rest of the array is not touched by one that fails."""
     job = client.submit(sh('echo "$GPUJOBS_REF"; sleep 1; exit $GPUJOBS_ARRAY_INDEX', array=3, parallelism=1))
-    status = job.wait(timeout=60)
+    status = job.wait(timeout=120)
 
     assert (status.replicas.succeeded, status.replicas.failed) == (1, 2)
     assert texts(job) == [f"{job.ref}/{i}" for i in range(3)]
@@ -84,7 +86,7 @@ def test_memory_that_runs_out_is_told(client: Client) -> None:
 
 def test_a_time_limit_keeps_the_log(client: Client) -> None:
     """The pod stays; its last words can be read."""
-    job = client.submit(sh("trap 'echo ending; exit 0' TERM; echo begun; sleep 600 & wait", time_limit=2, grace=5))
+    job = client.submit(sh("trap 'echo ending; exit 0' TERM; echo begun; sleep 600 & wait", time_limit=12, grace=30))
     status = job.wait(timeout=60)
 
     assert (status.state, status.reason and status.reason.code) == (State.FAILED, Reason.TIMEOUT)
@@ -102,7 +104,7 @@ def test_a_deadline_counts_the_waiting_too(client: Client) -> None:
 
 def test_a_deadline_ends_what_runs(client: Client) -> None:
     """A job still running at its deadline is FAILED by it; its log is had, or the loss is a marked gap."""
-    job = client.submit(sh("echo hi; sleep 600", deadline=6))
+    job = client.submit(sh("echo hi; sleep 600", deadline=15))
     status = job.wait(timeout=90)
     lines = list(job.logs())  # the Job is over once its pod ended, and the pod is removed about then
 
@@ -113,7 +115,7 @@ def test_a_deadline_ends_what_runs(client: Client) -> None:
 
 def test_a_job_that_never_starts_is_failed_when_asked(client: Client) -> None:
     """``start_timeout`` ends a wait that has no end, and says what it waited for."""
-    job = client.submit(GpuJob(command=["true"], image="no-such:1", image_pull_policy="Never", start_timeout=3))
+    job = client.submit(GpuJob(command=["true"], image="no-such:1", image_pull_policy="Never", start_timeout=12))
     status = job.wait(timeout=60)
 
     assert status.reason is not None
@@ -131,28 +133,23 @@ def test_a_waiting_job_can_be_cancelled(client: Client, bed: Bed, namespace: str
     assert (waits.state, waits.reason and waits.reason.code) == (State.PENDING, Reason.DEPENDENCY)
     second.cancel()
 
-    assert second.wait(timeout=30).state is State.CANCELLED
-    ended = third.wait(timeout=30)
+    assert second.wait(timeout=60).state is State.CANCELLED
+    ended = third.wait(timeout=60)
     assert (ended.state, ended.reason and ended.reason.code) == (State.FAILED, Reason.DEPENDENCY)
-    assert anyway.wait(timeout=30).succeeded
+    assert anyway.wait(timeout=60).succeeded
     pods = bed.kubectl("-n", namespace, "get", "pods", "-o", "name").split()
     assert len(pods) == 2
     first.cancel()
-    assert first.wait(timeout=30).state is State.CANCELLED
+    assert first.wait(timeout=60).state is State.CANCELLED
 
 
-def test_a_cancelled_job_keeps_its_log(client: Client) -> None:
+def test_a_cancelled_job_keeps_its_log(client: Client, bed: Bed) -> None:
     """The pods of a job that ran stay, and so do their last words; a pod that waits for GPUs goes."""
-    runs = client.submit(sh("trap 'echo term; exit 0' TERM; echo on; sleep 600 & wait", grace=5, retries=2))
+    runs = client.submit(sh("trap 'echo term; exit 0' TERM; echo on; sleep 600 & wait", grace=30, retries=2))
     fills = client.submit(sh("exec sleep 600", gpus="a100:4"))
+    bed.until(lambda: [s.state for s in client.status([runs, fills])] == [State.RUNNING] * 2 and texts(runs))
     waits = client.submit(sh("true", gpus="a100:1"))
-    deadline = client.clock.monotonic() + 60
-    while [s.state for s in client.status([runs, fills])] != [State.RUNNING] * 2 or not texts(runs):
-        assert client.clock.monotonic() < deadline
-        client.clock.sleep(0.2)
-    told = waits.status()
-    assert told.reason is not None
-    assert told.reason.code is Reason.INSUFFICIENT_GPU
+    bed.until(lambda: (cause := waits.status().reason) and cause.code is Reason.INSUFFICIENT_GPU)
     client.cancel([runs, fills, waits])
 
     ended = client.wait([runs, fills, waits], timeout=60)

@@ -18,6 +18,8 @@ import gpujobs
 import gpujobs_kubernetes
 from gpujobs import Client, GpuJob, Reason, State
 
+from .conftest import UNTIL
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -83,11 +85,7 @@ def toml(value: object) -> str:
 def opening(bed: Bed, namespace: str, tmp_path: Path, releaser: str) -> Callable[[], Client]:
     """Opens clients of a target that has a releaser, with the printed rights in place and no others."""
     with Client(bed.config(namespace, releaser), state_dir=tmp_path / "admin") as admin:
-        bed.kubectl("apply", "-f", "-", stdin=admin.rbac())
-    token = bed.kubectl("-n", namespace, "create", "token", "gpujobs").strip()
-    head, _, rest = bed.kubeconfig.read_text().partition("users: ")
-    limited = tmp_path / "limited.conf"
-    limited.write_text(f"{head}users: [{{name: admin, user: {{token: {token}}}}}]\n" + rest.split("\n", 1)[1])
+        limited = bed.limited(namespace, admin.rbac(), tmp_path / "limited.conf")
     config = bed.config(namespace, releaser, kubeconfig=limited)
     return lambda: Client(config, state_dir=tmp_path / "state")
 
@@ -104,12 +102,6 @@ def ended(bed: Bed, namespace: str) -> int:
     return sum(any(c["type"] in done for c in j.get("status", {}).get("conditions", [])) for j in jobs)
 
 
-def serves(bed: Bed) -> bool:
-    """Whether the API server calls itself ready."""
-    asking = [str(bed.lab / "bin/kubectl"), "--kubeconfig", str(bed.kubeconfig), "get", "--raw", "/readyz"]
-    return subprocess.run(asking, check=False, capture_output=True).returncode == 0
-
-
 def there(bed: Bed, namespace: str) -> bool:
     """Whether there is anything of the releaser."""
     select = ("-l", "app.kubernetes.io/name=gpujobs-releaser", "-o", "name")
@@ -121,17 +113,19 @@ def test_jobs_go_on_without_a_client_and_then_the_pod_goes(
 ) -> None:
     """A chain is released, a job whose upstream failed is ended, once each; nothing of the releaser is left."""
     with opening() as client:
-        first = client.submit(sh("sleep 4; echo first"))
-        bad = client.submit(sh("sleep 4; exit 3"))
+        first = client.submit(sh(UNTIL.format("/go")))
+        bad = client.submit(sh(UNTIL.format("/go") + "; exit 3"))
         second = client.submit(sh("echo second", after=[first], files={"a": "b"}))
         third = client.submit(sh("echo third", after=[second, f"any:{bad.ref}"]))
         never = client.submit(sh("echo never", after=[bad]))
         checks = {check.title: check for check in client.check()}
     assert checks["releaser"].ok, checks
     assert there(bed, namespace)
+    for job in (first, bad):
+        bed.let_go(job)
 
-    bed.until(lambda: ended(bed, namespace) == 5, 90)
-    bed.until(lambda: not there(bed, namespace), 60)
+    bed.until(lambda: ended(bed, namespace) == 5)
+    bed.until(lambda: not there(bed, namespace))
     with opening() as client:
         jobs: list[Job] = [first, bad, second, third, never]
         states = [s.state for s in client.status(job.ref for job in jobs)]
@@ -151,16 +145,18 @@ def test_a_releaser_that_is_killed_is_replaced_and_a_restarted_server_is_waited_
     with opening() as client:
         first = client.submit(sh("exec sleep 600"))
         client.submit(sh("echo on", after=[f"any:{first.ref}"]))
-    bed.kubectl("-n", namespace, "rollout", "status", DEPLOYMENT, "--timeout=60s")
+    bed.kubectl("-n", namespace, "rollout", "status", DEPLOYMENT, "--timeout=120s")
     select = ("-n", namespace, "-l", "app.kubernetes.io/name=gpujobs-releaser")
     bed.kubectl("delete", "pod", *select, "--force", "--grace-period=0")
-    bed.kubectl("-n", namespace, "rollout", "status", DEPLOYMENT, "--timeout=60s")
+    bed.kubectl("-n", namespace, "rollout", "status", DEPLOYMENT, "--timeout=120s")
     bed.ctl("restart", "kube-apiserver")
-    bed.until(lambda: serves(bed))
-    bed.kubectl("-n", namespace, "delete", "pods", "-l", f"gpujobs/id={first.ref.id.rpartition('/')[2]}")
+    bed.until(lambda: bed.can("get", "--raw", "/readyz"))
+    upstream = ("-n", namespace, "-l", f"gpujobs/id={first.ref.id.rpartition('/')[2]}", "-o", "name")
+    bed.until(lambda: bed.kubectl("get", "pods", *upstream))
+    bed.kubectl("delete", "pods", *upstream)
 
-    bed.until(lambda: ended(bed, namespace) == 2, 120)
-    bed.until(lambda: not there(bed, namespace), 60)
+    bed.until(lambda: ended(bed, namespace) == 2)
+    bed.until(lambda: not there(bed, namespace))
     assert len(bed.kubectl("-n", namespace, "get", "pods", "-o", "name").split()) == 1
 
 
@@ -174,11 +170,11 @@ def test_jobs_that_come_while_it_ends_are_not_left_behind(
         for i in range(rounds):
             first = client.submit(sh("true", name=f"first-{i}"))
             client.submit(sh("true", name=f"second-{i}", after=[first]))
-            bed.until(lambda: "true" not in bed.kubectl(*suspended), 60)
+            bed.until(lambda: "true" not in bed.kubectl(*suspended))
             time.sleep(i / rounds)
 
-    bed.until(lambda: ended(bed, namespace) == 2 * rounds, 90)
-    bed.until(lambda: not there(bed, namespace), 60)
+    bed.until(lambda: ended(bed, namespace) == 2 * rounds)
+    bed.until(lambda: not there(bed, namespace))
 
 
 def test_where_it_cannot_run_that_is_said(bed: Bed, namespace: str, tmp_path: Path) -> None:

@@ -161,6 +161,7 @@ def connect(use: Callable[[Cluster], None], tmp_path: Path) -> Iterator[Callable
         open_ = [s.ref for s in client.list_jobs()]
         if open_:
             client.cancel(open_)
+            client.wait(open_, timeout=120)  # the next test counts what is free
         client.close()
     for directory in directories:
         shutil.rmtree(directory, ignore_errors=True)

@@ -29,7 +29,7 @@ class SlurmContract(BackendContract):
 
     def test_a_time_limit_ends_a_job_as_failed(self, client: Client) -> None:
         """FAILED, reason timeout."""
-        status = self.limited.wait(timeout=self.patience)
+        status = self.limited.wait(timeout=self.patience + self.time_limit.total_seconds())
 
         assert status.state is State.FAILED
         assert status.reason is not None

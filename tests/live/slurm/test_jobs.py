@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from slurm_tables import until_running
 
-from gpujobs import Client, Gpu, GpuJob, NotFoundError, PreflightError, Reason, RejectedError, State
+from gpujobs import Client, Gpu, GpuJob, NotFoundError, PreflightError, Reason, RejectedError, Secret, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slurm_beds import Cluster
 
-PATIENCE = 60
+PATIENCE = 120
 
 
 @pytest.fixture(params=["plain", "newer", "newest"])
@@ -68,6 +68,8 @@ def test_a_job_of_many_nodes_and_tasks_knows_its_ranks(client: Client) -> None:
         (1, "3/4 node 1 local 1"),
     ]
     assert len({line.text.rsplit(" ", 1)[1] for line in job.logs()}) == 1
+    raw = b"".join(piece for piece in job.log_bytes(follow=True) if isinstance(piece, bytes))
+    assert raw == b"".join(line.raw for line in job.logs())
 
 
 def test_a_task_that_fails_ends_the_job(client: Client) -> None:
@@ -79,7 +81,7 @@ def test_a_task_that_fails_ends_the_job(client: Client) -> None:
 
 def test_exec_runs_inside_a_running_job(client: Client) -> None:
     """With the job's GPUs; exit code and both outputs come back; not in one that has ended."""
-    job = client.submit(["sleep", "60"], gpus=2)
+    job = client.submit(["sleep", "300"], gpus=2)
     until_running(job)
 
     result = job.exec(
@@ -94,11 +96,46 @@ def test_exec_runs_inside_a_running_job(client: Client) -> None:
         job.exec(["true"])
 
 
+def test_exec_sees_what_the_command_sees(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables, secrets, what ``setup`` exported, and the working directory; each copy its own rank."""
+    monkeypatch.setenv("TOKEN", "hidden")
+    job = client.submit(
+        ["sleep", "300"],
+        env={"HOSTILE": "two\nlines 'and' \"$quotes\""},
+        secrets=[Secret("TOKEN")],
+        setup=["export MADE=by-setup"],
+        workdir="/usr",
+        nodes=2,
+    )
+    until_running(job)
+    show = ["sh", "-c", 'echo "$HOSTILE|$TOKEN|$MADE|$GPUJOBS_REF|$GPUJOBS_NODE_RANK|$PWD"']
+
+    for rank in range(2):
+        said = job.exec(show, replica=rank).stdout.decode()
+        assert said == f"two\nlines 'and' \"$quotes\"|hidden|by-setup|{job.ref}|{rank}|/usr\n"
+    assert job.exec(["no-such-program"]).exit_code == 127
+    job.cancel()
+    job.wait(timeout=PATIENCE)
+
+
+def test_exec_of_an_array_takes_the_variables_of_its_task(client: Client) -> None:
+    """Not those of another task on the same node."""
+    job = client.submit(["sleep", "300"], array=2)
+    deadline = time.monotonic() + PATIENCE
+    while job.status().replicas.running < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+    assert [job.exec(["printenv", "GPUJOBS_ARRAY_INDEX"], replica=i).stdout for i in range(2)] == [b"0\n", b"1\n"]
+    job.cancel()
+    job.wait(timeout=PATIENCE)
+
+
 def test_explain_counts_what_is_missing(client: Client) -> None:
     """Free GPUs by node, jobs ahead, and why."""
-    first = [client.submit(["sleep", "120"], gpus="a100:2", time_limit=600)]
+    first = [client.submit(["sleep", "300"], gpus="a100:2", time_limit=600)]
     until_running(first[0])
-    first += [client.submit(["sleep", "120"], gpus="a100:2", time_limit=600) for _ in range(2)]
+    first += [client.submit(["sleep", "300"], gpus="a100:2", time_limit=600) for _ in range(2)]
     deadline = time.monotonic() + PATIENCE
     while "ahead" not in str(explained := first[2].explain()):
         assert time.monotonic() < deadline, explained

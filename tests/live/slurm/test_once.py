@@ -66,14 +66,6 @@ def thawing(cluster: Cluster) -> threading.Timer:
     return timer
 
 
-def settle(cluster: Cluster) -> None:
-    """Wait until nothing is in the queue, duplicates included."""
-    deadline = time.monotonic() + 60
-    while cluster.run("squeue", "-h", check=False).strip():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-
-
 def submit_until_known(client: Client, spec: GpuJob, key: str) -> Ref:
     """What a user does who is told that it is not known."""
     for _ in range(5):
@@ -87,13 +79,13 @@ def submit_until_known(client: Client, spec: GpuJob, key: str) -> Ref:
 def test_a_frozen_scheduler_runs_it_once(brittle: Cluster, connect: Callable[..., Client], effects: Path) -> None:
     """Sbatch times out, the job appears after the thaw: the same key runs once, and its ref tells its end."""
     client = connect(brittle)
-    client.submit(["true"]).wait(timeout=60)
+    client.submit(["true"]).wait(timeout=120)
 
     timer = thawing(brittle)
     ref = submit_until_known(client, leaves_a_trace(effects), "frozen")
     timer.join()
-    status = client.wait(ref, timeout=90)
-    settle(brittle)
+    status = client.wait(ref, timeout=120)
+    brittle.until_ended()
 
     assert status.state is State.SUCCEEDED, status
     assert effects.read_text().split() == ["ran"]
@@ -119,15 +111,29 @@ def killed_while_sending(cluster: Cluster, directory: Path, effects: Path, state
     assert process.stdout is not None
     assert process.stdin is not None
     assert process.stdout.readline() == "ready\n"
-    timer = thawing(cluster)
+    timer, before = thawing(cluster), claimed(directory)
     process.stdin.write("\n")
     process.stdin.flush()
-    time.sleep(2)
+    deadline = time.monotonic() + 60
+    while claimed(directory) == before or "sbatch" not in children(process.pid):
+        assert time.monotonic() < deadline, "it never sent anything"
+        time.sleep(0.05)
     process.kill()
     process.wait()
     process.stdin.close()
     process.stdout.close()
     return timer
+
+
+def claimed(directory: Path) -> int:
+    """How many records a job directory has: each is claimed before anything is sent."""
+    return len([*directory.rglob("script")])
+
+
+def children(pid: int) -> list[str]:
+    """The names of a process's children."""
+    shown = ["ps", "-o", "comm=", "--ppid", str(pid)]
+    return subprocess.run(shown, stdout=subprocess.PIPE, text=True, check=False).stdout.split()
 
 
 def test_a_killed_client_is_followed_by_another(
@@ -136,14 +142,14 @@ def test_a_killed_client_is_followed_by_another(
     """Kill -9 in mid-submission; another client with the same key finds the job, or sends one that stands down."""
     directory = brittle.shared / f"killed-{time.time_ns()}"
     client = connect(brittle, job_dir=directory)
-    client.submit(["true"]).wait(timeout=60)
+    client.submit(["true"]).wait(timeout=120)
     job = f'GpuJob(command=["sh", "-c", "echo ran >> {effects}; sleep 1"])'
     timer = killed_while_sending(brittle, directory, effects, f'client.submit({job}, idempotency_key="killed")')
 
     ref = submit_until_known(client, leaves_a_trace(effects), "killed")
     timer.join()
-    assert client.wait(ref, timeout=90).succeeded
-    settle(brittle)
+    assert client.wait(ref, timeout=120).succeeded
+    brittle.until_ended()
     assert effects.read_text().split() == ["ran"]
 
 
@@ -152,7 +158,7 @@ def test_an_array_and_a_bulk_run_each_element_once(
 ) -> None:
     """The same for arrays, and for many keys in one array."""
     client = connect(brittle)
-    client.submit(["true"]).wait(timeout=60)
+    client.submit(["true"]).wait(timeout=120)
     array = GpuJob(command=["sh", "-c", f"echo a$GPUJOBS_ARRAY_INDEX >> {effects}"], array=3)
     many = [leaves_a_trace(effects, f"b{i}") for i in range(3)]
     keys = [f"bulk-{i}" for i in range(3)]
@@ -163,8 +169,8 @@ def test_an_array_and_a_bulk_run_each_element_once(
         second = pool.submit(submit_many_until_known, client, many, keys)
         refs = [first.result(), *second.result()]
     timer.join()
-    statuses = client.wait(refs, timeout=90)
-    settle(brittle)
+    statuses = client.wait(refs, timeout=120)
+    brittle.until_ended()
 
     assert [s.state for s in statuses] == [State.SUCCEEDED] * 4
     assert sorted(effects.read_text().split()) == ["a0", "a1", "a2", "b0", "b1", "b2"]
@@ -173,7 +179,7 @@ def test_an_array_and_a_bulk_run_each_element_once(
 def test_a_client_killed_in_a_bulk_is_resumed(brittle: Cluster, connect: Callable[..., Client], effects: Path) -> None:
     """Kill -9 while many with made keys are sent: the journal knows all of them, and each runs once."""
     directory = brittle.shared / f"killed-{time.time_ns()}"
-    connect(brittle, job_dir=directory).submit(["true"]).wait(timeout=60)
+    connect(brittle, job_dir=directory).submit(["true"]).wait(timeout=120)
     jobs = f'[GpuJob(command=["sh", "-c", f"echo b{{i}} >> {effects}"]) for i in range(3)]'
     timer = killed_while_sending(brittle, directory, effects, f"client.submit_many({jobs})")
 
@@ -182,8 +188,8 @@ def test_a_client_killed_in_a_bulk_is_resumed(brittle: Cluster, connect: Callabl
         assert len(client.open_submissions()) == 3
         refs = resume_until_known(client)
         timer.join()
-        statuses = client.wait(refs, timeout=90)
-        settle(brittle)
+        statuses = client.wait(refs, timeout=120)
+        brittle.until_ended()
         assert [s.state for s in statuses] == [State.SUCCEEDED] * 3
         assert client.open_submissions() == []
     assert sorted(effects.read_text().split()) == ["b0", "b1", "b2"]
@@ -222,8 +228,8 @@ def test_many_clients_with_one_key_get_one_job(brittle: Cluster, connect: Callab
     with ThreadPoolExecutor(8) as pool:
         refs = list(pool.map(submit, clients))
     assert len(set(refs)) == 1
-    assert clients[0].wait(refs[0], timeout=60).succeeded
-    settle(brittle)
+    assert clients[0].wait(refs[0], timeout=120).succeeded
+    brittle.until_ended()
     assert effects.read_text().split() == ["ran"]
 
 
@@ -233,31 +239,29 @@ def test_a_key_is_remembered_when_slurm_has_forgotten_the_job(
     """After MinJobAge the same key gives the same ref, another workload is a conflict, and deleting frees it."""
     client = connect(brittle)
     job = client.submit(leaves_a_trace(effects), idempotency_key="old")
-    job.wait(timeout=60)
-    deadline = time.monotonic() + 60
-    while brittle.run("squeue", "-h", "-t", "all", "-j", job.ref.id, check=False).strip():
-        assert time.monotonic() < deadline
-        time.sleep(1)
+    job.wait(timeout=120)
+    brittle.until_forgotten(job.ref.id)
 
     assert client.submit(leaves_a_trace(effects), idempotency_key="old").ref == job.ref
     with pytest.raises(ConflictError, match=str(job.ref)):
         client.submit(["true"], idempotency_key="old")
     assert effects.read_text().split() == ["ran"]
     job.delete()
-    assert client.submit(leaves_a_trace(effects), idempotency_key="old").wait(timeout=60).succeeded
+    assert client.submit(leaves_a_trace(effects), idempotency_key="old").wait(timeout=120).succeeded
 
 
 def test_what_is_cancelled_never_starts_late(brittle: Cluster, connect: Callable[..., Client], effects: Path) -> None:
     """A duplicate of a cancelled job that shows up later ends without running the command."""
-    client = connect(brittle)
+    directory = brittle.shared / f"late-{time.time_ns()}"
+    client = connect(brittle, job_dir=directory)
     job = client.submit(leaves_a_trace(effects, extra={"slurm": ["--hold"]}), idempotency_key="late")
     job.cancel()
-    assert job.wait(timeout=60).state is State.CANCELLED
-    record = next(iter((brittle.shared).glob("jobs-*/*/*/sent." + job.ref.id))).parent
+    assert job.wait(timeout=120).state is State.CANCELLED
+    record = next(iter(directory.rglob("sent." + job.ref.id))).parent
 
     late = brittle.run("sbatch", "--parsable", "--hold", str(record / "script")).strip()
     brittle.run("scontrol", "release", late)
-    settle(brittle)
+    brittle.until_ended()
     assert not effects.read_text()
     assert job.status().state is State.CANCELLED
 
@@ -270,4 +274,4 @@ def test_a_refused_submission_frees_its_key(brittle: Cluster, connect: Callable[
 
     mended = client.submit(["true"], idempotency_key="mend")
     assert isinstance(mended, Job)
-    assert mended.wait(timeout=60).succeeded
+    assert mended.wait(timeout=120).succeeded

@@ -17,7 +17,7 @@ import pytest
 from slurm_beds import SLAB, bed
 from slurm_tables import until_running
 
-from gpujobs import AuthError, BackendError, Client, Config, GpuJob, State, UnavailableError
+from gpujobs import AuthError, BackendError, Client, Config, GpuJob, LogLine, State, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ def login(plain: Cluster) -> Iterator[Path]:
 @pytest.fixture
 def connect_ssh(login: Path, plain: Cluster) -> Iterator[Callable[..., Client]]:
     """Make a client of the login node, as alice."""
-    short = Path(tempfile.mkdtemp(prefix="gj"))  # sockets need a short path
+    short = Path(tempfile.mkdtemp(prefix="gj", dir="/tmp"))  # sockets need a short path
     clients: list[Client] = []
 
     def make(host: str = "login", more: str = "", options: tuple[str, ...] = ()) -> Client:
@@ -81,16 +81,16 @@ def test_a_job_s_whole_life_over_ssh(connect_ssh: Callable[..., Client], host: s
         )
     )
     assert [line.raw for line in job.logs(follow=True)] == [b"alice\n", b"\xff\n", b"1\n", b"2\n", b"3\n"]
-    assert job.wait(timeout=60).exit_code == 7
+    assert job.wait(timeout=120).exit_code == 7
     assert [line.text for line in job.logs(tail=1)] == ["3"]
 
     many = client.submit_many([GpuJob(command=["sh", "-c", f"exit {i}"]) for i in range(3)])
-    assert [s.exit_code for s in client.wait(many, timeout=60)] == [0, 1, 2]
+    assert [s.exit_code for s in client.wait(many, timeout=120)] == [0, 1, 2]
     sleeper = client.submit(["sleep", "300"], grace=1)
     until_running(sleeper)
     assert sleeper.exec(["hostname"]).exit_code == 0
     sleeper.cancel()
-    assert sleeper.wait(timeout=60).state is State.CANCELLED
+    assert sleeper.wait(timeout=120).state is State.CANCELLED
     assert len(client.list_jobs(finished=True)) == 5
     client.delete([job, sleeper, *many])
     assert client.list_jobs(finished=True) == []
@@ -99,23 +99,51 @@ def test_a_job_s_whole_life_over_ssh(connect_ssh: Callable[..., Client], host: s
 def test_a_cut_connection_is_opened_again(connect_ssh: Callable[..., Client]) -> None:
     """A follower goes on at the right byte; a submission that was cut runs once."""
     client = connect_ssh(options=("-o", "ControlMaster=no", "-o", "ControlPath=none"))
-    job = client.submit(["sh", "-c", "i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo line $i; sleep 0.05; done"])
+    job = client.submit(["sh", "-c", "i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo line $i; sleep 0.1; done"])
     seen: list[str] = []
     thread = threading.Thread(target=lambda: seen.extend(line.text for line in job.logs(follow=True)), daemon=True)
     thread.start()
-    time.sleep(2)
-    for pid in children("ssh"):
+    deadline = time.monotonic() + 60
+    while len(seen) < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    connections = children("ssh")
+    for pid in connections:
         os.kill(pid, signal.SIGKILL)
     thread.join(60)
+    assert connections
 
     assert seen == [f"line {i}" for i in range(1, 61)]
-    assert job.wait(timeout=60).succeeded
+    assert job.wait(timeout=120).succeeded
 
 
 def children(name: str) -> list[int]:
     """Our own child processes of that name."""
     found = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(os.getpid())], stdout=-1, text=True, check=False)
     return [int(line.split()[0]) for line in found.stdout.splitlines() if line.split()[1] == name]
+
+
+@pytest.mark.parametrize("host", ["login", "slow"])
+def test_the_bytes_of_a_log_survive_a_cut(connect_ssh: Callable[..., Client], host: str) -> None:
+    """None twice, none lost, also where they are no text and no lines; afterwards they are the same."""
+    client = connect_ssh(host, options=("-o", "ControlMaster=no", "-o", "ControlPath=none"))
+    script = r"printf 'a\377'; for i in $(seq 60); do printf '\r%d%%' $i; sleep 0.1; done; printf '\nend'"
+    job = client.submit(["sh", "-c", script])
+    pieces: list[bytes | LogLine] = []
+    thread = threading.Thread(target=lambda: pieces.extend(job.log_bytes(follow=True)), daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while len(pieces) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for pid in children("ssh"):
+        os.kill(pid, signal.SIGKILL)
+    thread.join(120)
+
+    whole = b"a\xff" + b"".join(b"\r%d%%" % i for i in range(1, 61)) + b"\nend"
+    assert b"".join(piece for piece in pieces if isinstance(piece, bytes)) == whole
+    assert [piece for piece in pieces if not isinstance(piece, bytes)] == []
+    assert list(job.log_bytes()) == [whole]
 
 
 def test_one_connection_serves_all(connect_ssh: Callable[..., Client]) -> None:
@@ -170,4 +198,4 @@ def test_an_old_python_on_the_login_node_is_enough(connect_ssh: Callable[..., Cl
     """The system's own, with nothing of gpujobs installed."""
     client = connect_ssh(more='python = "/usr/bin/python3"')
 
-    assert client.submit(["true"]).wait(timeout=60).succeeded
+    assert client.submit(["true"]).wait(timeout=120).succeeded

@@ -72,7 +72,7 @@ def test_interrupt_detaches(
     start: Callable[..., subprocess.Popen[str]], number: int, words: list[str], code: int
 ) -> None:
     """Without a terminal Ctrl-C leaves the job running and says its ref; SIGTERM does so always."""
-    process = start("run", *words, "--", "work", "0", "60")
+    process = start("run", *words, "--", "work", "0", "600")
     _until(process, "RUNNING")
 
     process.send_signal(number)
@@ -84,7 +84,7 @@ def test_interrupt_detaches(
 
 def test_interrupt_cancels_if_so_wished(start: Callable[..., subprocess.Popen[str]]) -> None:
     """``--on-interrupt cancel`` ends the job, follows it to its end and exits 130."""
-    process = start("run", "--on-interrupt", "cancel", "--", "work", "0", "60")
+    process = start("run", "--on-interrupt", "cancel", "--", "work", "0", "600")
     _until(process, "RUNNING")
 
     process.send_signal(signal.SIGINT)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,10 +110,12 @@ def test_lines_come_as_they_are_written(env: dict[str, str], tmp_path: Path) -> 
 
 
 def test_ctrl_c_leaves_the_job_running(
-    env: dict[str, str], gpujobs: Callable[..., subprocess.CompletedProcess[str]]
+    env: dict[str, str], gpujobs: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     """The whole process group is interrupted, as a terminal does it; the job goes on and can be followed again."""
-    words = ["run", "--", "sh", "-c", "echo started; sleep 2; echo done"]
+    go = tmp_path / "go"
+    script = 'echo started; until [ -e "$1" ]; do sleep 0.1; done; echo done'
+    words = ["run", "--", "sh", "-c", script, "sh", str(go)]
     process = subprocess.Popen(
         [*PROGRAM, *words], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -123,6 +126,7 @@ def test_ctrl_c_leaves_the_job_running(
     _, err = process.communicate(timeout=120)
 
     assert process.returncode == 130
+    go.touch()
     ref = err.split()[-1]
     assert gpujobs("wait", "-q", ref).returncode == 0
     assert gpujobs("logs", "-f", ref).stdout == "started\ndone\n"
@@ -132,7 +136,7 @@ def test_ctrl_c_cancels_if_so_wished(
     env: dict[str, str], gpujobs: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     """With ``--on-interrupt cancel`` the job is gone when the command line is."""
-    words = ["run", "--on-interrupt", "cancel", "--", "sh", "-c", "echo started; exec sleep 60"]
+    words = ["run", "--on-interrupt", "cancel", "--", "sh", "-c", "echo started; exec sleep 600"]
     process = subprocess.Popen(
         [*PROGRAM, *words], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -148,9 +152,12 @@ def test_ctrl_c_cancels_if_so_wished(
 
 def test_the_life_of_a_job(gpujobs: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     """submit, status, exec, cancel, wait, logs, explain, delete: each says what the others have done."""
-    (tmp_path / "job.toml").write_text('command = ["sh", "-c", "echo $GREETING; exec sleep 60"]\nname = "life"\n')
+    (tmp_path / "job.toml").write_text('command = ["sh", "-c", "echo $GREETING; exec sleep 600"]\nname = "life"\n')
     ref = gpujobs("submit", "job.toml", "--env", "GREETING=hello").stdout.strip()
     assert gpujobs("wait", ref, "--timeout", "1s").returncode == 125
+    end = time.monotonic() + 60
+    while gpujobs("logs", ref).stdout != "hello\n":
+        assert time.monotonic() < end
     assert json.loads(gpujobs("status", "--json", ref).stdout)["state"] == "RUNNING"
     assert gpujobs("exec", ref, "--", "sh", "-c", "echo inside; exit 5").returncode == 5
 

@@ -137,7 +137,7 @@ def test_log_to_a_terminal_is_filtered(terminal: Terminals) -> None:
 
 def test_waiting_is_shown_live_and_the_end_stays(terminal: Terminals) -> None:
     """A spinner while it runs; the ref before it and the end after it are lines that stay."""
-    shown = terminal("run", "--", "work", "3", "1")
+    shown = terminal("run", "--", "work", "3", "3")
 
     assert shown.end() == 3
     assert f"gpujobs: submitted {REF}\r\n".encode() in shown.seen
@@ -170,7 +170,7 @@ def test_ctrl_c_asks(terminal: Terminals, key: bytes, code: int, said: bytes) ->
 
 def test_second_ctrl_c_leaves(terminal: Terminals) -> None:
     """Ctrl-C at the question leaves at once; the ref is on the screen already."""
-    shown = terminal("run", "--", "work", "0", "60")
+    shown = terminal("run", "--", "work", "0", "600")
     shown.until(b"RUNNING")
     shown.interrupt()
     shown.until(b"[Enter]")
@@ -212,10 +212,10 @@ def test_ps_watch_redraws(terminal: Terminals) -> None:
 def test_exec_is_interactive_on_a_terminal(terminal: Terminals) -> None:
     """The command inside the workload has this terminal, and gives its exit code."""
     local = ("-m", "gpujobs.cli")
-    submitted = terminal("submit", "--", "sleep", "60", program=local)
+    submitted = terminal("submit", "--", "sh", "-c", "echo up; exec sleep 600", program=local)
     assert submitted.end() == 0
     ref = submitted.seen.decode().strip()
-    assert terminal("wait", ref, "--timeout", "1s", program=local).end() == 125
+    terminal("logs", "-f", ref, program=local).until(b"up")
 
     shown = terminal("exec", ref, "--", "sh", "-c", "test -t 0 && read x && echo got $x && exit 6", program=local)
     shown.type(b"typed\n")

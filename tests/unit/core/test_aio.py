@@ -12,6 +12,8 @@ from gpujobs.aio import AsyncClient
 from gpujobs.testing import Outcome
 
 if TYPE_CHECKING:
+    from gpujobs import LogLine
+
     from .conftest import Counting
 
 JOB = GpuJob(command=["train"])
@@ -95,7 +97,22 @@ def test_leaving_a_log_ends_its_thread(quick_client: Client, counting: Counting)
         aio = AsyncClient(quick_client)
         lines = aio.logs(await aio.submit(JOB), follow=True)
         seen = [line.text async for line in lines]
-        await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), timeout=10)
+        await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), timeout=60)
         return seen
 
     assert asyncio.run(main()) == ["one", "two"]
+
+
+def test_a_log_comes_as_bytes(quick_client: Client, counting: Counting) -> None:
+    """As of the client, and no thread goes on behind it."""
+    counting.outcome = lambda _: Outcome(output=b"one\n\xfftwo", seconds=30)
+
+    async def main() -> list[bytes | LogLine]:
+        aio = AsyncClient(quick_client)
+        job = await aio.submit(JOB)
+        pieces = [piece async for piece in aio.log_bytes(job, follow=True)]
+        pieces += [piece async for piece in aio.log_bytes(job, tail=1)]
+        await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), timeout=10)
+        return pieces
+
+    assert asyncio.run(main()) == [b"one\n", b"\xfftwo", b"\xfftwo"]

@@ -95,7 +95,7 @@ def test_an_error_of_the_system_reaches_every_waiter(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     assert caught == ["The token has expired, 1 was asked for."] * 5
 
 
@@ -137,15 +137,15 @@ def test_rounds_come_less_often_the_longer_nothing_changes(
 class Held(MemoryBackend):
     """A memory backend that can be made to hang in the middle of a round."""
 
-    hang = threading.Event()
-    hanging = threading.Event()
-    parent = os.getpid()
+    hang: threading.Event
+    hanging: threading.Event
+    parent: int
 
     def statuses(self, refs: Sequence[Ref], /) -> list[Status]:
         """Hang in the parent until it is let go."""
         if os.getpid() == self.parent:
             self.hanging.set()
-            self.hang.wait(30)
+            self.hang.wait(60)
         return super().statuses(refs)
 
 
@@ -153,11 +153,12 @@ def test_a_fork_in_the_middle_of_a_round_waits_on_its_own(tmp_path: Path) -> Non
     """The child neither waits for the parent's round nor for a lock that a thread of the parent holds."""
     backend = Held.create(outcome=lambda _: Outcome(seconds=5))
     assert isinstance(backend, Held)
+    backend.hang, backend.hanging, backend.parent = threading.Event(), threading.Event(), os.getpid()
     client = Client(Config(), backends={"memory": backend}, clock=backend.clock, state_dir=tmp_path)
     job = client.submit(JOB)
     leader = threading.Thread(target=job.wait)
     leader.start()
-    assert backend.hanging.wait(30)
+    assert backend.hanging.wait(60)
 
     with warnings.catch_warnings(), client._session._lock:
         warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads is what is tried here
@@ -166,7 +167,7 @@ def test_a_fork_in_the_middle_of_a_round_waits_on_its_own(tmp_path: Path) -> Non
         os._exit(0 if job.wait(timeout=60).succeeded else 1)
     _, code = os.waitpid(pid, 0)
     backend.hang.set()
-    leader.join(timeout=30)
+    leader.join(timeout=60)
 
     assert os.waitstatus_to_exitcode(code) == 0
     assert not leader.is_alive()

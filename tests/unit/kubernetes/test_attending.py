@@ -38,7 +38,7 @@ def waiting(make_job: MakeJob, upstream: str) -> Answer:
 def backend(server: Server, clock: ManualClock, tmp_path: Path) -> KubernetesBackend:
     """A backend on that server."""
     file = kubeconfig(tmp_path / "config", f"http://127.0.0.1:{server.http.server_port}")
-    options = KubernetesOptions(kubeconfig=str(file), timeout=5)
+    options = KubernetesOptions(kubeconfig=str(file), timeout=60)
     return KubernetesBackend(Target("k", "kubernetes", options), Runtime(tmp_path, clock))
 
 

@@ -108,7 +108,7 @@ def clock() -> ManualClock:
 def api(server: Server, tmp_path: Path, clock: ManualClock) -> Iterator[Api]:
     """The edge to that server."""
     file = kubeconfig(tmp_path / "config", f"http://127.0.0.1:{server.http.server_port}")
-    made = Api(KubernetesOptions(kubeconfig=str(file), timeout=5), clock)
+    made = Api(KubernetesOptions(kubeconfig=str(file), timeout=60), clock)
     yield made
     made.close()
 

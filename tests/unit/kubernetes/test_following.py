@@ -58,7 +58,7 @@ class Logs:
                 self.end_headers()
                 self.wfile.write(LINE)
                 if "follow" in query:
-                    outer.over.wait(30)
+                    outer.over.wait(120)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
                 """Say nothing."""
@@ -80,7 +80,7 @@ def logs() -> Iterator[Logs]:
 def follow(logs: Logs, clock: ManualClock, make_pod: MakePod, folder: Path, *, pods: int) -> Iterator[LogLine]:
     """The lines of pods that run until the logs are over."""
     file = kubeconfig(folder / "config", f"http://127.0.0.1:{logs.http.server_port}")
-    api = Api(KubernetesOptions(kubeconfig=str(file), timeout=5), clock)
+    api = Api(KubernetesOptions(kubeconfig=str(file), timeout=60), clock)
 
     def look(_: bool) -> list[tuple[Source, PodView]]:  # noqa: FBT001  # as Follower calls it
         status = ended(0) if logs.over.is_set() else RUNNING

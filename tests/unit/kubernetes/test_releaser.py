@@ -175,7 +175,7 @@ def test_one_that_is_being_deleted_is_waited_for(server: Server, keeper: Keeper)
 def program(tmp_path: Path, server: Server, clock: ManualClock) -> Program:
     """The program of the pod, with a kubeconfig in place of the pod's account."""
     file = kubeconfig(tmp_path / "config", f"http://127.0.0.1:{server.http.server_port}")
-    options = KubernetesOptions(kubeconfig=str(file), timeout=5)
+    options = KubernetesOptions(kubeconfig=str(file), timeout=60)
     return Program(Target("kubernetes", "kubernetes", options), Runtime(tmp_path, clock))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -154,11 +155,12 @@ def test_processes_are_read() -> None:
     own = _processes.look(os.getpid())
     assert own is not None
     assert (own.parent, own.zombie, own.kernel) == (os.getppid(), False, False)
-    with subprocess.Popen(["sh", "-c", "echo x; exec sleep 60"], env={"M": "1"}, stdout=subprocess.PIPE) as child:
+    mark = uuid.uuid4().hex  # these tests run on several Pythons at the same time
+    with subprocess.Popen(["sh", "-c", "echo x; exec sleep 60"], env={"M": mark}, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()
         assert child.pid in [p.pid for p in _processes.descendants(os.getpid())]
-        assert [p.pid for p in _processes.carrying([("M", "1")])] == [child.pid]
+        assert [p.pid for p in _processes.carrying([("M", mark)])] == [child.pid]
         assert [p.pid for p in _processes.carrying([], [child.pid])] == [child.pid]
         child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -188,12 +190,13 @@ def test_locks_exclude_each_other(tmp_path: Path) -> None:
 
 def test_a_holder_lives_in_processes_with_its_mark(tmp_path: Path) -> None:
     """Or with its ref and no mark; one with another mark is another user's job of the same ref."""
-    holder = Holder("local://local/987654", "abc/1_0")
+    mark = f"{uuid.uuid4().hex}/1_0"  # these tests run on several Pythons at the same time
+    holder = Holder(f"local://{mark.partition('/')[0]}/1", mark)
     for env, lives in (
-        ({"GPUJOBS_HOLDER": "abc/1_0"}, True),
+        ({"GPUJOBS_HOLDER": mark}, True),
         ({"GPUJOBS_REF": holder.ref}, True),
         ({"GPUJOBS_REF": holder.ref, "GPUJOBS_HOLDER": "xyz/1_0"}, False),
-        ({"GPUJOBS_HOLDER": "abc/1_0", "GPUJOBS_SUPERVISOR": "abc/1_0"}, False),
+        ({"GPUJOBS_HOLDER": mark, "GPUJOBS_SUPERVISOR": mark}, False),
     ):
         with subprocess.Popen(["sh", "-c", "echo x; exec sleep 60"], env=env, stdout=subprocess.PIPE) as child:
             assert child.stdout is not None

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import ast
 import sys
+import tempfile
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from gpujobs import AuthError, BackendError, UnavailableError
 from gpujobs_slurm._agent import Agent
 from gpujobs_slurm._bundle import LOADER, program, sources
-from gpujobs_slurm._ssh import socket_directory
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from gpujobs_slurm._ssh import short_enough, socket_directory
 
 
 def local_agent(before: str = "") -> Agent:
@@ -32,19 +30,21 @@ def test_what_is_sent_is_syntax_of_python_3_6(name: str) -> None:
     assert "__future__" not in sources()[name]
 
 
-def test_requests_are_answered_side_by_side() -> None:
+def test_requests_are_answered_side_by_side(tmp_path: Path) -> None:
     """A slow one holds up no quick one; bytes survive; a banner is passed over."""
     agent = local_agent(before="echo Welcome to login; echo; ")
-    slow: list[float] = []
+    go, slow = tmp_path / "go", list[int]()
+    until_told = ["sh", "-c", 'until [ -e "$0" ]; do sleep 0.05; done', str(go)]
     waiting = threading.Thread(
-        target=lambda: slow.append(agent.request("run", [["sleep", "1"]])["result"]["rc"]), daemon=True
+        target=lambda: slow.append(agent.request("run", [until_told])["result"]["rc"]), daemon=True
     )
     waiting.start()
 
     done = agent.request("run", [["cat"], bytes(range(256))])
     assert done["result"]["out"] == bytes(range(256))
     assert slow == []
-    waiting.join(5)
+    go.touch()
+    waiting.join(60)
     assert slow == [0]
     agent.close()
     assert not agent.alive
@@ -75,7 +75,7 @@ def test_a_connection_that_breaks_is_told_to_all_who_wait() -> None:
     time.sleep(0.3)
     agent._process.kill()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert len(errors) == 3
     assert not agent.alive
     with pytest.raises(UnavailableError):
@@ -103,13 +103,21 @@ def test_the_program_greets_with_its_nonce() -> None:
     assert b"serve('abc')" in program("abc")
 
 
-def test_sockets_lie_in_a_short_private_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Unix socket's path has about 100 bytes."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    long = tmp_path / ("x" * 80)
-    assert len(str(socket_directory(long))) < 100
-    directory = socket_directory(long)
-    assert directory.stat().st_mode & 0o777 == 0o700
-    directory.chmod(0o755)
-    with pytest.raises(UnavailableError, match="private"):
-        socket_directory(long)
+def test_sockets_lie_where_their_path_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Unix socket's path has about 100 bytes, and a temporary directory may be deep as well."""
+    short, long = Path("/state/ssh"), Path("/state", "x" * 80)
+    monkeypatch.setattr("tempfile.tempdir", "/var/tmp")
+    assert (short_enough(short), short_enough(long).parent) == (short, Path("/var/tmp"))
+
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    assert short_enough(long).parent == Path("/tmp")
+
+
+def test_sockets_lie_in_a_private_directory() -> None:
+    """One that others may enter is refused."""
+    with tempfile.TemporaryDirectory(prefix="gj", dir="/tmp") as made:  # pytest's own may be too long
+        directory = socket_directory(Path(made))
+        assert directory.stat().st_mode & 0o777 == 0o700
+        directory.chmod(0o755)
+        with pytest.raises(UnavailableError, match="private"):
+            socket_directory(Path(made))

@@ -41,7 +41,7 @@ class Job:
 
     def run(self, job_id: str = "7", *, attempt: int = 0, element: int | None = None) -> int:
         """Run it to its end; its exit code."""
-        return self.start(job_id, attempt=attempt, element=element).wait(30)
+        return self.start(job_id, attempt=attempt, element=element).wait(120)
 
     def log(self, suffix: str = ".0") -> str:
         """What the command wrote."""
@@ -130,7 +130,7 @@ def test_term_is_noted_and_grace_ends_in_kill(claim: Callable[[GpuJob], Job]) ->
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(15) == 137
+    assert process.wait(120) == 137
     assert (job.note("outcome.0")["exit"], job.note("outcome.0")["received"]) == (137, "TERM")
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BED = Path(__file__).parent.with_name("bed")
 SLAB = Path(os.environ.get("SLAB") or Path.home() / ".cache/gpujobs-testbed/slurm")
@@ -65,6 +70,44 @@ class Cluster:
         if check and done.returncode != 0:
             raise RuntimeError(f"{shlex.join(argv)} ended with {done.returncode}")
         return done.stdout
+
+    def queue(self, *options: str, forgotten: bool = False) -> set[str]:
+        """The ids of the jobs in the queue, or also of those that Slurm merely remembers.
+
+        It is asked again where it does not answer, as on a busy machine or while it is frozen.
+        """
+        argv = ["squeue", "-h", "-o", "%A %F", *(["-t", "all"] if forgotten else []), *options]
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                return set(self.run(*argv).split())
+            except (RuntimeError, subprocess.TimeoutExpired):
+                if time.monotonic() > deadline:
+                    raise
+
+    def until_ended(self, *ids: str) -> None:
+        """Wait until the queue holds none of these jobs; of no job at all, if none is named."""
+        self._until(lambda: self.queue() & set(ids) if ids else self.queue())
+
+    def until_forgotten(self, *ids: str) -> None:
+        """Wait until Slurm has forgotten these jobs."""
+        self._until(lambda: self.queue(forgotten=True) & set(ids))
+
+    def until_saved(self) -> None:
+        """Wait until the scheduler has written down what it knows now, as it does some seconds after a change.
+
+        Of what is younger it knows nothing any more after a crash.
+        """
+        since, state = time.time(), SLAB / self.name / "state/job_state"
+        change = self.run("sbatch", "--parsable", "--hold", "--output=/dev/null", "--wrap=true").strip()
+        self.run("scancel", change)
+        self._until(lambda: not state.exists() or state.stat().st_mtime <= since)
+
+    def _until(self, left: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 120
+        while still := left():
+            assert time.monotonic() < deadline, f"still there: {still}"
+            time.sleep(0.5)
 
     @property
     def shared(self) -> Path:

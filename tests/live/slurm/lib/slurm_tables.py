@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from slurm_beds import Cluster
 
-PATIENCE = 120
+PATIENCE = 200
 
 
 def sh(script: str, **fields: Any) -> GpuJob:
