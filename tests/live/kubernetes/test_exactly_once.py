@@ -27,12 +27,21 @@ def names(bed: Bed, namespace: str, kind: str) -> list[str]:
     return bed.kubectl("-n", namespace, "get", kind, "-o", "name").split()
 
 
-@pytest.mark.parametrize("spec", [GpuJob(command=["echo", "once"]), RICH], ids=["plain", "with-children"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param((GpuJob(command=["echo", "once"]), "POST .*/jobs"), id="plain"),
+        pytest.param((RICH, "POST .*/jobs"), id="with-children"),
+        pytest.param((RICH, "POST .*/secrets"), id="of-a-child"),
+        pytest.param((RICH, "PATCH .*/jobs/"), id="of-the-start"),
+    ],
+)
 def test_a_lost_reply_makes_no_second_job(
-    proxied: Client, proxy: Proxy, bed: Bed, namespace: str, spec: GpuJob
+    proxied: Client, proxy: Proxy, bed: Bed, namespace: str, case: tuple[GpuJob, str]
 ) -> None:
     """The server took it, the reply never came: the retry finds it."""
-    proxy.fail("lost-reply POST .*/jobs 1", "lost-reply POST .*/secrets 1", "lost-reply PATCH .*/jobs/ 1")
+    spec, lost = case
+    proxy.fail(f"lost-reply {lost} 1")
     job = proxied.submit(spec)
 
     assert job.wait(timeout=120).succeeded

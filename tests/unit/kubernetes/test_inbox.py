@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MANY, READERS = 3000, 4
+GATHER_S = 0.01
 TEXT = b"".join(b"%d\n" % i for i in range(MANY))
 
 
@@ -21,6 +22,14 @@ def beside(act: Callable[[], object]) -> threading.Thread:
     thread = threading.Thread(target=act, daemon=True)
     thread.start()
     return thread
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Wait for another thread, which may be late."""
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def test_all_bytes_of_all_readers_come_in_their_order_and_before_their_ends() -> None:
@@ -36,7 +45,7 @@ def test_all_bytes_of_all_readers_come_in_their_order_and_before_their_ends() ->
         beside(partial(read, reader))
     found, ends = dict.fromkeys(range(READERS), b""), list[str]()
     while len(ends) < READERS:
-        for reader, data, end in inbox.take(5):
+        for reader, data, end in inbox.take(60):
             found[reader] += data
             if end is not None:
                 assert found[reader] == TEXT
@@ -52,15 +61,17 @@ def test_a_reader_who_is_far_ahead_waits() -> None:
     put: list[bool] = []
 
     thread = beside(lambda: put.extend(inbox.put("r", b"x") for _ in range(5)))
+    until(lambda: len(put) == 2)
     thread.join(0.2)
     assert put == [True, True]
 
-    assert inbox.take(1) == [("r", b"xx", None)]
+    assert inbox.take(60) == [("r", b"xx", None)]
+    until(lambda: len(put) == 4)
     thread.join(0.2)
     assert put == [True] * 4
 
     inbox.close()
-    thread.join(5)
+    thread.join(60)
     assert put == [True] * 4 + [False]
 
 
@@ -70,13 +81,13 @@ def test_the_first_bytes_are_taken_at_once_and_those_after_them_together() -> No
     began = time.monotonic()
     assert inbox.take(0) == []
     beside(lambda: inbox.put("r", b"first"))
-    assert inbox.take(5) == [("r", b"first", None)]
-    assert time.monotonic() - began < 2
+    assert inbox.take(600) == [("r", b"first", None)]
+    assert time.monotonic() - began < 300
 
-    takings, found = 0, b""
+    takings, found, began = 0, b"", time.monotonic()
     beside(lambda: [inbox.put("r", b"%d\n" % i) for i in range(MANY)])
     while len(found) < len(TEXT):
-        found += b"".join(data for _, data, _ in inbox.take(5))
+        found += b"".join(data for _, data, _ in inbox.take(60))
         takings += 1
     assert found == TEXT
-    assert takings < MANY / 10
+    assert takings <= (time.monotonic() - began) / GATHER_S + 2

@@ -47,7 +47,7 @@ class Speaker:
         self.answered = 0
         self.socket = socket.create_server(("127.0.0.1", 0))
         file = kubeconfig(folder / "config", f"http://127.0.0.1:{self.socket.getsockname()[1]}")
-        self.api = Api(KubernetesOptions(kubeconfig=str(file), timeout=5), ManualClock())
+        self.api = Api(KubernetesOptions(kubeconfig=str(file), timeout=60), ManualClock())
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
@@ -69,7 +69,7 @@ class Speaker:
     def answering(self, *packets: bytes) -> Generator[Iterator[bytes]]:
         """The pieces of a reply."""
         self.answers = [packets]
-        with self.api.stream("/x", {}, read_timeout=5) as response:
+        with self.api.stream("/x", {}, read_timeout=60) as response:
             yield self.api.pieces(response)
 
 
