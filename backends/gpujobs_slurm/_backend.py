@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from gpujobs.errors import UnavailableError
+from gpujobs_slurm._answers import SBATCH
 from gpujobs_slurm._cancel import Canceller
 from gpujobs_slurm._capacity import capacity_of
 from gpujobs_slurm._check import check_target
@@ -27,6 +28,7 @@ from gpujobs_slurm._watch import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from pydantic import BaseModel
 
@@ -79,6 +81,10 @@ class SlurmBackend:
     def render(self, item: Submission, /) -> str:
         """The sbatch script, byte for byte."""
         return render_script(self._sender.orders().single(item, self._sender.dependency(item)))
+
+    def head_start(self) -> AbstractContextManager[object]:
+        """Start sbatch, which takes longer than all that comes before it has its script, and so goes on beside that."""
+        return self._transport.ahead(SBATCH)
 
     def submit(self, items: Sequence[Submission], /) -> list[Submitted]:
         """Send all; those that ask for the same become one array."""
