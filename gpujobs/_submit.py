@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from copy import copy
 from typing import TYPE_CHECKING
 
-from gpujobs._identity import check_key, make_keys, submission, with_defaults
+from gpujobs._identity import check_key, make_keys, submission, submissions, with_defaults
 from gpujobs._retry import retrying
 from gpujobs.backend import SupportsHeadStart, SupportsPreflight
 from gpujobs.errors import ConflictError, GpuJobsError, RejectedError, SpecError, UnavailableError
@@ -62,12 +62,12 @@ def prepare(
     """
     session.backend(target)  # a target that is wrong is said before a workload that is
     defaults = session.defaults(target)
-    made = iter(make_keys(len(specs)))
-    items: list[Prepared] = []
-    for spec, key, own in zip(specs, keys, made, strict=True):
+    keyed: list[tuple[GpuJob | GpuService, str, bool]] = []
+    for spec, key, own in zip(specs, keys, make_keys(len(specs)), strict=True):
         merged = with_defaults(spec, defaults, target=target)
         given = _service_key(merged, key) if merged.kind == "service" else key
-        items.append(submission(merged, own, made=True) if given is None else submission(merged, check_key(given)))
+        keyed.append((merged, own, True) if given is None else (merged, check_key(given), False))
+    items = submissions(keyed)
     if len({item.key for item in items}) < len(items):
         _refuse_twins(items)
     return items
