@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 KEPT = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT")
 PASSED = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "KRB5CCNAME")
@@ -83,7 +83,7 @@ _ahead = _Ahead()
 
 
 @contextlib.contextmanager
-def ahead(argv: list[str]) -> Iterator[None]:
+def ahead(argv: list[str]) -> Generator[None]:
     """Start a command that reads a script already now; the first ``start`` of it in this thread gets it."""
     started = _launch(argv, None, None)
     _ahead.command = argv, started

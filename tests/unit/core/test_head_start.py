@@ -11,7 +11,7 @@ from gpujobs import Client, Config, GpuJob, GpuService, SpecError
 from gpujobs.testing import MemoryBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from gpujobs.backend import Submission, Submitted
@@ -27,7 +27,7 @@ class Ready(MemoryBackend):
         self.heard: list[str] = []
 
     @contextmanager
-    def head_start(self) -> Iterator[None]:
+    def head_start(self) -> Generator[None]:
         """Note the beginning and the end."""
         self.heard.append("begin")
         try:

@@ -109,7 +109,7 @@ def test_squeue_s_lines_are_read() -> None:
     """A bar in a comment, a line break in one, N/A, raw exit codes."""
     queue = Queue()
     assert queue.add(SQUEUE)
-    rows = [queue.get(job_id) for job_id in ("12_3", "13", "14")]
+    rows = [row for job_id in ("12_3", "13", "14") if (row := queue.get(job_id))]
 
     assert set(queue.lines) == {"12_3", "13", "14"}
     assert rows[0] == Row(
