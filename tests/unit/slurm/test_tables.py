@@ -13,7 +13,7 @@ from gpujobs_slurm._facts import parse_duration, parse_fields, parse_nodes, pars
 from gpujobs_slurm._gres import Gres, gres_option, parse_gres
 from gpujobs_slurm._queue import Queue
 from gpujobs_slurm._reasons import WAITING, waiting
-from gpujobs_slurm._rows import Row, elements, expand, parse_exit, parse_sacct, squeue
+from gpujobs_slurm._rows import Row, expand, parse_exit, parse_sacct, squeue
 from gpujobs_slurm._states import BASE, FLAGS, meaning
 
 
@@ -95,67 +95,6 @@ def test_a_mig_profile_is_found_among_the_cluster_s_types() -> None:
     assert gres_option(Gpu.model_validate("3g.20gb"), {}, ["h100", "a100_3g.20gb"]) == "gpu:a100_3g.20gb:1"
     assert gres_option(Gpu.model_validate("3g.20gb"), {"3g.20gb": "mig-big"}, []) == "gpu:mig-big:1"
     assert gres_option(Gpu(2, type="h100"), {"h100": "nvidia_h100"}, []) == "gpu:nvidia_h100:2"
-
-
-SQUEUE = (
-    '12_3|RUNNING|None|n[1-2]|1|1700000000|1700000010|1700003610|0|train.0123456789ab|{"gpujobs":1}|\n'
-    "13|FAILED|NonZeroExitCode|n1|0|1700000000|1700000010|1700000011|10752|odd|a|b|\n"
-    "14|PENDING|Resources||0|1700000000|N/A|N/A|0:0|x||\n"
-    "rest of a comment with a line break|\n"
-)
-
-
-def test_squeue_s_lines_are_read() -> None:
-    """A bar in a comment, a line break in one, N/A, raw exit codes."""
-    queue = Queue()
-    assert queue.add(SQUEUE)
-    rows = [row for job_id in ("12_3", "13", "14") if (row := queue.get(job_id))]
-
-    assert set(queue.lines) == {"12_3", "13", "14"}
-    assert rows[0] == Row(
-        "12_3",
-        "RUNNING",
-        "None",
-        "n[1-2]",
-        1,
-        1700000000,
-        1700000010,
-        1700003610,
-        0,
-        0,
-        "train.0123456789ab",
-        '{"gpujobs":1}',
-    )
-    assert (rows[1].exit_code, rows[1].comment, rows[2].started) == (42, "a|b", None)
-
-
-WAITING_ARRAY = "5_[{}]|PENDING|Resources||0|1|N/A|N/A|0|x||\n5_11|RUNNING|None|n1|0|1|2|9|0|x||\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [("0-3,5", [0, 1, 2, 3, 5]), ("1-7:3%2", [1, 4, 7]), ("8", [8]), ("7,9-10%5", [7, 9, 10]), ("0-1:0", [0, 1])],
-)
-def test_elements_that_wait_are_one_row_of_squeue(text: str, found: list[int]) -> None:
-    """Each of them gets it; one that has started has its own."""
-    queue = Queue()
-
-    assert queue.add(WAITING_ARRAY.format(text))
-
-    assert elements(f"[{text}]") == found
-    rows = {index: queue.get(f"5_{index}") for index in range(12)}
-    assert [index for index, row in rows.items() if row and row.state == "PENDING"] == found
-    assert [index for index, row in rows.items() if row and row.state == "RUNNING"] == [11]
-    assert queue.elements("5") == [*found, 11]
-
-
-def test_a_list_of_elements_that_was_cut_names_none() -> None:
-    """Its last number may be half of one."""
-    queue = Queue()
-
-    assert not queue.add("5_[0,3,6,9,1|PENDING|Resources||0|1|N/A|N/A|0|x||\n6|PENDING|None||0|1|N/A|N/A|0|x||\n")
-
-    assert set(queue.lines) == {"6"}
 
 
 def test_sacct_counts_restarts_and_the_last_line_wins() -> None:
