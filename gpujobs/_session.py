@@ -110,12 +110,14 @@ class Session:
 
     def by_target(self, refs: Iterable[Ref]) -> dict[str, list[Ref]]:
         """Refs grouped by target, each once, in order; every target checked."""
+        unique = list(dict.fromkeys(refs))
+        targets = {(ref.backend, ref.target): ref for ref in unique}
+        for ref in targets.values():
+            self.of(ref)
+        if len(targets) == 1:
+            return {unique[0].target: unique}
         groups: dict[str, list[Ref]] = {}
-        checked: set[tuple[str, str]] = set()
-        for ref in dict.fromkeys(refs):
-            if (ref.backend, ref.target) not in checked:
-                self.of(ref)
-                checked.add((ref.backend, ref.target))
+        for ref in unique:
             groups.setdefault(ref.target, []).append(ref)
         return groups
 

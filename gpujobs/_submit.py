@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from copy import copy
 from typing import TYPE_CHECKING
 
-from gpujobs._identity import check_key, make_keys, submission, with_defaults
+from gpujobs._identity import check_key, make_keys, submission, submissions, with_defaults
 from gpujobs._retry import retrying
-from gpujobs.backend import SupportsPreflight
+from gpujobs.backend import SupportsHeadStart, SupportsPreflight
 from gpujobs.errors import ConflictError, GpuJobsError, RejectedError, SpecError, UnavailableError
 from gpujobs.refs import Ref
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from gpujobs._identity import Prepared
     from gpujobs._journal import OpenSubmission
@@ -22,6 +24,30 @@ if TYPE_CHECKING:
 
 _ANSWERS = (Ref, ConflictError, RejectedError)
 """What settles a key that was open before: the system's own word. Any other refusal says nothing of the first try."""
+
+
+def submit(
+    session: Session,
+    specs: Sequence[GpuJob | GpuService],
+    keys: Sequence[str | None],
+    *,
+    target: str,
+    preflight: bool,
+) -> tuple[list[Prepared], list[Submitted]]:
+    """Submit all, exactly once each: what was submitted, and one ref or error per item.
+
+    Raises:
+        SpecError: As of ``prepare``.
+    """
+    with _head_start(session.backend(target), keys):
+        items = prepare(session, specs, keys, target=target)
+        return items, send(session, items, target=target, preflight=preflight)
+
+
+def _head_start(backend: Backend, keys: Sequence[str | None]) -> AbstractContextManager[object]:
+    """Where keys are given, what they stand for may have been submitted before, and nothing is to be sent."""
+    new = bool(keys) and all(key is None for key in keys)
+    return backend.head_start() if new and isinstance(backend, SupportsHeadStart) else nullcontext()
 
 
 def prepare(
@@ -36,12 +62,12 @@ def prepare(
     """
     session.backend(target)  # a target that is wrong is said before a workload that is
     defaults = session.defaults(target)
-    made = iter(make_keys(len(specs)))
-    items: list[Prepared] = []
-    for spec, key, own in zip(specs, keys, made, strict=True):
+    keyed: list[tuple[GpuJob | GpuService, str, bool]] = []
+    for spec, key, own in zip(specs, keys, make_keys(len(specs)), strict=True):
         merged = with_defaults(spec, defaults, target=target)
         given = _service_key(merged, key) if merged.kind == "service" else key
-        items.append(submission(merged, own, made=True) if given is None else submission(merged, check_key(given)))
+        keyed.append((merged, own, True) if given is None else (merged, check_key(given), False))
+    items = submissions(keyed)
     if len({item.key for item in items}) < len(items):
         _refuse_twins(items)
     return items

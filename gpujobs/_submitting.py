@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from gpujobs._submit import one, prepare, resend, send
+from gpujobs._submit import one, prepare, resend, submit
 from gpujobs.errors import GpuJobsError, NotFoundError, SpecError, SubmitManyError
 from gpujobs.job import Job, Service, bind
 from gpujobs.refs import Ref
@@ -81,9 +81,8 @@ class SubmitVerbs:
         """
         spec = _as_spec(workload, fields)
         name = self._session.name(target)
-        items = prepare(self._session, [spec], [idempotency_key], target=name)
-        ref = one(send(self._session, items, target=name, preflight=preflight)[0])
-        return self._bound(ref, items[0].key)
+        items, results = submit(self._session, [spec], [idempotency_key], target=name, preflight=preflight)
+        return self._bound(one(results[0]), items[0].key)
 
     def submit_many(
         self,
@@ -104,12 +103,12 @@ class SubmitVerbs:
         if len(keys) != len(specs):
             raise SpecError(f"{len(keys)} keys for {len(specs)} workloads.", next_step="Give one key per workload.")
         name = self._session.name(target)
-        items = prepare(self._session, specs, keys, target=name)
-        results = send(self._session, items, target=name, preflight=preflight)
+        items, results = submit(self._session, specs, keys, target=name, preflight=preflight)
         errors = [r if isinstance(r, GpuJobsError) else None for r in results]
         if any(errors):
             raise SubmitManyError([r if isinstance(r, Ref) else None for r in results], errors)
-        return [self._bound(one(r), item.key) for r, item in zip(results, items, strict=True)]
+        client = cast("Client", self)
+        return [bind(one(r), client, key=item.key) for r, item in zip(results, items, strict=True)]
 
     def open_submissions(self) -> list[OpenSubmission]:
         """Submissions of this state directory whose outcome is not known; what cannot be read is logged."""

@@ -54,5 +54,8 @@ class Ref:
         parts = self.id.split("/")
         return "service" if parts[0 if len(parts) < _WITH_NAMESPACE else 1] == "service" else "job"
 
+    def __hash__(self) -> int:
+        return hash(self.id)  # a text remembers its hash; a tuple of three would be made and hashed each time
+
     def __str__(self) -> str:
         return f"{self.backend}://{self.target}/{self.id}"

@@ -10,13 +10,15 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
-from gpujobs._quick import quick_init
+from gpujobs._quick import quick_init, quick_many
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gpujobs.reasons import Cause
     from gpujobs.refs import Ref
 
-__all__ = ["Native", "Replicas", "State", "Status", "from_epoch", "rfc3339"]
+__all__ = ["Native", "Replicas", "State", "Status", "from_epoch", "make_statuses", "rfc3339"]
 
 
 class State(str, Enum):
@@ -161,6 +163,11 @@ class Status:
             "ended_at": rfc3339(self.ended_at),
             "native": {"state": self.native.state, "reason": self.native.reason},
         }
+
+
+def make_statuses(rows: Iterable[tuple[Any, ...] | None]) -> list[Status | None]:
+    """Many statuses of the values of all their fields, in order: half the time of making each; None for None."""
+    return quick_many(Status, rows)
 
 
 def rfc3339(time: datetime | None) -> str | None:

@@ -26,6 +26,7 @@ __all__ = [
     "SupportsExec",
     "SupportsExplain",
     "SupportsForward",
+    "SupportsHeadStart",
     "SupportsImport",
     "SupportsLogBytes",
     "SupportsLogin",
@@ -43,6 +44,15 @@ class SupportsPreflight(Protocol):
 
     def preflight(self, specs: Sequence[GpuJob | GpuService], /) -> list[GpuJobsError | None]:
         """One entry per workload: None, or a PreflightError that names what would be possible."""
+        ...
+
+
+@runtime_checkable
+class SupportsHeadStart(Protocol):
+    """Can begin with what takes the system long before it is known what is to be submitted."""
+
+    def head_start(self) -> AbstractContextManager[object]:
+        """A context in which ``submit`` is about to be called once; nothing is sent by opening it, or by leaving it."""
         ...
 
 

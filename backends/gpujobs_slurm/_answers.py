@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from gpujobs.errors import ConflictError, GpuJobsError, UnavailableError
 from gpujobs.refs import Ref
 from gpujobs_slurm._errors import command_error, refusal, text_of
+from gpujobs_slurm._queue import Queue, look
 from gpujobs_slurm._record import Record, split_id
-from gpujobs_slurm._rows import TIMES, parse_squeue, squeue_named
+from gpujobs_slurm._rows import squeue_named
 from gpujobs_slurm._transport import file_error
 
 if TYPE_CHECKING:
@@ -158,16 +159,20 @@ class Answers:
 
     def _in_queue(self, record: Record, indices: Sequence[int | None]) -> dict[int | None, str] | GpuJobsError:
         """Jobs of that name in the queue, whose sender never told their id."""
-        done = self._transport.call("run", squeue_named(record.claim["job"]), b"", self._timeout, TIMES)
+        queue = Queue()
+        done = look(self._transport, squeue_named(record.claim["job"]), self._timeout, queue)
         if done["rc"] != 0:
             return command_error("squeue", done["rc"], done["err"])
+        wanted = frozenset(indices)
         found: dict[int | None, str] = {}
-        for row in parse_squeue(done["out"].decode(errors="replace")):
-            part = split_id(row.id)
-            if indices[0] is None:
-                found.setdefault(None, row.parent)
-            elif part and part[1] in indices:
-                found.setdefault(part[1], row.id)
+        for job_id in queue.lines:
+            parent, index = split_id(job_id) or ("", None)
+            if queue.get(job_id) is None:
+                continue
+            if None in wanted:
+                found.setdefault(None, parent)
+            elif index in wanted:
+                found.setdefault(index, job_id)
         return found
 
 

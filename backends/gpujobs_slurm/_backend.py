@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from gpujobs.errors import UnavailableError
+from gpujobs_slurm._answers import SBATCH
 from gpujobs_slurm._cancel import Canceller
 from gpujobs_slurm._capacity import capacity_of
 from gpujobs_slurm._check import check_target
@@ -17,16 +18,18 @@ from gpujobs_slurm._list import Lister
 from gpujobs_slurm._logs import LogReader
 from gpujobs_slurm._looking import Looker
 from gpujobs_slurm._options import SlurmOptions
-from gpujobs_slurm._orders import root_of, shape
+from gpujobs_slurm._orders import root_of
 from gpujobs_slurm._preflight import preflight_error
 from gpujobs_slurm._probe import Probe
 from gpujobs_slurm._script import render_script
 from gpujobs_slurm._sending import Sender
+from gpujobs_slurm._shapes import Shapes
 from gpujobs_slurm._transport import CliTransport, Transport
 from gpujobs_slurm._watch import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from pydantic import BaseModel
 
@@ -80,6 +83,10 @@ class SlurmBackend:
         """The sbatch script, byte for byte."""
         return render_script(self._sender.orders().single(item, self._sender.dependency(item)))
 
+    def head_start(self) -> AbstractContextManager[object]:
+        """Start sbatch, which takes longer than all that comes before it has its script, and so goes on beside that."""
+        return self._transport.ahead(SBATCH)
+
     def submit(self, items: Sequence[Submission], /) -> list[Submitted]:
         """Send all; those that ask for the same become one array."""
         return self._sender.submit(items)
@@ -91,19 +98,25 @@ class SlurmBackend:
             layout = self._probe.layout(timeout=_PREFLIGHT_S, fresh_s=60.0)
         except UnavailableError:
             return [None] * len(specs)
-        found: dict[object, GpuJobsError | None] = {}
-        return [self._preflight(spec, facts, layout, found) for spec in specs]
+        shapes = Shapes()
+        found: dict[int, GpuJobsError | None] = {}
+        return [self._preflight(spec, facts, layout, shapes, found) for spec in specs]
 
     def _preflight(
-        self, spec: GpuJob | GpuService, facts: Facts, layout: Layout, found: dict[object, GpuJobsError | None]
+        self,
+        spec: GpuJob | GpuService,
+        facts: Facts,
+        layout: Layout,
+        shapes: Shapes,
+        found: dict[int, GpuJobsError | None],
     ) -> GpuJobsError | None:
         """What asks for the same has the same answer, but for the files it brings."""
-        kind = None if spec.files else shape(spec)
-        if kind is None:
+        shape = None if spec.files else shapes.of(spec)
+        if shape is None:
             return preflight_error(spec, facts, layout, self._target.gpu_types)
-        if kind not in found:
-            found[kind] = preflight_error(spec, facts, layout, self._target.gpu_types)
-        error = found[kind]
+        if shape not in found:
+            found[shape] = preflight_error(spec, facts, layout, self._target.gpu_types)
+        error = found[shape]
         return error and copy(error)
 
     def statuses(self, refs: Sequence[Ref], /) -> list[Status]:

@@ -11,7 +11,7 @@ from gpujobs.states import State, from_epoch, rfc3339
 from gpujobs_slurm._facts import parse_fields
 from gpujobs_slurm._gres import Gres, parse_gres
 from gpujobs_slurm._names import read_comment
-from gpujobs_slurm._rows import TIMES
+from gpujobs_slurm._rows import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,7 @@ class Explainer:
         return sum((int(q), -int(a)) > (mine, -job_id) for q, a in pairs if q.isdigit() and a.isdigit())
 
     def _run(self, argv: list[str]) -> str:
-        done = self._transport.call("run", argv, b"", _TIMEOUT_S, TIMES)
+        done = self._transport.call("run", argv, b"", _TIMEOUT_S, EXACT)
         text: str = done["out"].decode(errors="replace") if done["rc"] == 0 else ""
         return text
 

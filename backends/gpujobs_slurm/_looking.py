@@ -15,9 +15,9 @@ from gpujobs_slurm._alike import Alike, doubtful
 from gpujobs_slurm._ends import End, end_by_traces, told
 from gpujobs_slurm._errors import command_error, text_of
 from gpujobs_slurm._names import is_ours
-from gpujobs_slurm._queue import Queue
+from gpujobs_slurm._queue import Queue, look
 from gpujobs_slurm._record import Record, Settled, split_id
-from gpujobs_slurm._rows import TIMES, parse_sacct, sacct, squeue
+from gpujobs_slurm._rows import EXACT, parse_sacct, sacct, squeue
 from gpujobs_slurm._status import array_of, copies, from_row, from_settled, lost, settle, unreachable
 
 if TYPE_CHECKING:
@@ -138,10 +138,8 @@ class Looker:
         if not ids:
             return
         round_.asked |= ids
-        done = self._transport.call("run", squeue(sorted(ids)), b"", self._timeout, TIMES)
-        if done["rc"] == 0:
-            round_.queue.add(done["out"].decode(errors="replace"))
-        elif _INVALID not in text_of(done["err"]).lower():
+        done = look(self._transport, squeue(sorted(ids)), self._timeout, round_.queue)
+        if done["rc"] != 0 and _INVALID not in text_of(done["err"]).lower():
             error = command_error("squeue", done["rc"], done["err"])
             round_.failure = Cause(Reason.UNREACHABLE, error.message, error.next_step)
 
@@ -160,7 +158,7 @@ class Looker:
             self._ask_accounting(round_, gone)
 
     def _ask_accounting(self, round_: _Round, gone: set[str]) -> None:
-        done = self._transport.call("run", sacct(sorted(gone)), b"", self._timeout, TIMES)
+        done = self._transport.call("run", sacct(sorted(gone)), b"", self._timeout, EXACT)
         if done["rc"] != 0:
             error = command_error("sacct", done["rc"], done["err"])
             round_.accounting_failure = Cause(Reason.UNREACHABLE, error.message, error.next_step)

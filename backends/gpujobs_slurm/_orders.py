@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shlex
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gpujobs.environment import VENV, active, variables
@@ -22,14 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gpujobs.backend import Submission, Target
-    from gpujobs.specs import GpuJob, GpuService
+    from gpujobs.specs import GpuJob
     from gpujobs_slurm._after import Dependency
     from gpujobs_slurm._facts import Facts
-
-_OWN_FIELDS = frozenset(
-    {"name", "labels", "command", "args", "script", "env", "inherit_env", "files", "secrets", "setup"}
-)
-"""What the jobs of a bulk may differ in."""
 
 
 class Orders:
@@ -91,21 +85,6 @@ def inherited(spec: GpuJob, environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if name not in spec.env}
 
 
-def shape(spec: GpuJob | GpuService) -> object:
-    """What jobs must have in common to become one array, hashable; None for one that stays alone."""
-    if spec.kind != "job" or spec.array is not None or spec.output is not None:
-        return None
-    values = spec.__dict__
-    # A table is told by its text: of two in another order the worst that comes is a second array.
-    names = _common(frozenset(spec.model_fields_set))
-    return (not spec.command, names, *[repr(v) if (v := values[n]).__class__ is dict else v for n in names])
-
-
-@lru_cache(maxsize=1024)
-def _common(names: frozenset[str]) -> tuple[str, ...]:
-    return tuple(sorted(names - _OWN_FIELDS))
-
-
 def single_files(order: Order, item: Submission, now: float) -> dict[str, bytes]:
     """The files of a job directory."""
     part = _part(item)
@@ -139,7 +118,7 @@ def bulk_files(order: Order, items: Sequence[Submission], now: float) -> dict[st
 
 def _column(values: list[Any]) -> Any:
     """The one value that all have, or the list of them."""
-    return values[0] if all(value == values[0] for value in values) else values
+    return values[0] if values.count(values[0]) == len(values) else values
 
 
 def _claim(order: Order, now: float) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gpujobs_slurm._rows import Row, indices, parse_line
+from gpujobs_slurm._rows import EXACT, Row, elements, indices, parse_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from gpujobs_slurm._transport import Transport
 
 
 class Queue:
@@ -24,14 +26,22 @@ class Queue:
         self._ends: dict[str, Row] = {}
         self._elements: dict[str, list[int]] | None = None
 
-    def add(self, text: str) -> None:
-        """What ``squeue`` printed."""
-        lines = self.lines
+    def add(self, text: str) -> bool:
+        """What ``squeue`` printed; whether it named every element: it may cut the list of those that wait."""
+        lines, whole = self.lines, True
         for line in text.split("\n"):
             job_id, _, rest = line.partition("|")
-            if rest and job_id[:1].isdigit():
+            if not rest or not job_id[:1].isdigit():
+                continue
+            if "[" not in job_id:
                 lines[job_id] = rest
+            elif not job_id.endswith("]"):
+                whole = False
+            elif parse_line(job_id, rest) is not None:
+                parent, _, half = job_id.partition("_")
+                lines.update(dict.fromkeys([f"{parent}_{index}" for index in elements(half)], rest))
         self._elements = None
+        return whole
 
     def add_ends(self, rows: Iterable[Row]) -> None:
         """What ``sacct`` said of jobs that have ended; the queue is fresher, so it wins."""
@@ -61,3 +71,14 @@ class Queue:
                 if under and index.isdigit():
                     self._elements.setdefault(owner, []).append(int(index))
         return sorted(set(self._elements.get(parent, ())))
+
+
+def look(transport: Transport, words: Sequence[str], timeout: float, queue: Queue) -> dict[str, Any]:
+    """Ask ``squeue``, and let the queue take in what it says; how it ended."""
+    done: dict[str, Any] = transport.call("run", words, b"", timeout, EXACT)
+    if done["rc"] == 0 and not queue.add(done["out"].decode(errors="replace")):
+        # Something before it kept our wish for full lists from it. One row per element is long, but needs no list.
+        done = transport.call("run", [*words, "-r"], b"", timeout, EXACT)
+        if done["rc"] == 0:
+            queue.add(done["out"].decode(errors="replace"))
+    return done

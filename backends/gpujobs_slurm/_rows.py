@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from gpujobs_slurm._states import meaning
 
-TIMES = {"SLURM_TIME_FORMAT": "%s", "TZ": "UTC0"}
-"""Times as seconds since 1970; without it they are local to the client's time zone.
+EXACT = {"SLURM_TIME_FORMAT": "%s", "TZ": "UTC0", "SLURM_BITSTR_LEN": "0"}
+"""Times as seconds since 1970, and lists of an array's elements in full; without it times are local to the client's
+time zone, and lists are cut after 64 characters.
 
 The C library gets such a number by way of the local time: with a fixed zone that is exact in the hour that a change of
 clocks repeats, and it does not look at /etc/localtime for each of them, which doubles the time of a long answer.
@@ -21,12 +22,16 @@ _SQUEUE = (
 )  # fmt: skip
 _SACCT = ("JobID", "State", "ExitCode", "NodeList", "Submit", "Start", "End", "JobName")
 _SEPARATOR = "\x1f"
+_PART = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?", re.ASCII)
+_LARGEST = 4_000_000
+"""No version of Slurm takes a larger index."""
 _BRACKETS = re.compile(r"([^,\[]*)\[([^\]]+)\]([^,]*)")
 _MANY = 100
 """A long list of ids is the dearest question of all; from here on everything of ours is asked for."""
 _RAW = 256
 
-QUEUE = ("squeue", "-a", "-h", "-r", "-t", "all", "-O", ",".join(f"{name}:|" for name in _SQUEUE))
+QUEUE = ("squeue", "-a", "-h", "-t", "all", "-O", ",".join(f"{name}:|" for name in _SQUEUE))
+"""The elements of an array that wait are one row, as Slurm itself holds them, and not one row each (``-r``)."""
 
 
 class Row(NamedTuple):
@@ -80,12 +85,6 @@ def sacct(ids: list[str]) -> list[str]:
         "-j",
         ",".join(ids),
     ]
-
-
-def parse_squeue(text: str) -> list[Row]:
-    """The rows; a comment with a line break makes no second one."""
-    found = (parse_line(job_id, rest) for job_id, _, rest in (line.partition("|") for line in text.split("\n")))
-    return [row for row in found if row is not None]
 
 
 def parse_line(job_id: str, rest: str) -> Row | None:
@@ -143,8 +142,15 @@ def indices(text: str) -> list[int | None]:
         return [int(text)]
     if not text.startswith("["):
         return [None]
-    names = expand("x" + text.partition("%")[0].rstrip("]") + "]")
-    return [int(name[1:]) for name in names if name[1:].isdigit()]
+    return [*elements(text)]
+
+
+def elements(text: str) -> list[int]:
+    """Which elements a list names: ``[0-3,5,8-12:2%4]``; what stands behind ``%`` is how many may run at once."""
+    found: list[int] = []
+    for first, last, step in _PART.findall(text.partition("%")[0]):
+        found += range(int(first), min(int(last or first), _LARGEST) + 1, int(step or 1) or 1)
+    return found
 
 
 def _time(text: str) -> int | None:

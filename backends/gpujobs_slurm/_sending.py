@@ -14,8 +14,9 @@ from gpujobs.states import State
 from gpujobs_slurm._after import NO_DEPENDENCY, Dependency, depend
 from gpujobs_slurm._answers import SBATCH, Answers
 from gpujobs_slurm._ends import End
-from gpujobs_slurm._orders import Orders, bulk_files, shape, single_files
+from gpujobs_slurm._orders import Orders, bulk_files, single_files
 from gpujobs_slurm._record import Record, Settled, split_id
+from gpujobs_slurm._shapes import Shapes
 from gpujobs_slurm._transport import file_error
 
 if TYPE_CHECKING:
@@ -169,14 +170,15 @@ class Sender:
 
 def _groups(items: Sequence[Submission], largest: int) -> list[list[int]]:
     """Which items go together: those of one shape, at most as many as an array may have."""
-    by_shape: dict[object, list[int]] = {}
+    shapes = Shapes()
+    by_shape: dict[int, list[int]] = {}
     groups: list[list[int]] = []
     for i, item in enumerate(items):
-        key = shape(item.spec)
-        if key is None:
+        shape = shapes.of(item.spec)
+        if shape is None:
             groups.append([i])
         else:
-            by_shape.setdefault(key, []).append(i)
+            by_shape.setdefault(shape, []).append(i)
     for members in by_shape.values():
         groups += [members[at : at + largest] for at in range(0, len(members), largest)]
     return groups

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import tempfile
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from gpujobs_slurm._transport import file_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from gpujobs_slurm._options import SlurmOptions
 
@@ -52,6 +54,10 @@ class SshTransport:
         if "error" in answer:
             raise BackendError(f"The agent on {self._host} failed: {answer['error']}.")
         return answer["result"]
+
+    def ahead(self, argv: list[str], /) -> AbstractContextManager[object]:  # noqa: ARG002  # as the protocol has it
+        """Nothing: a round trip of its own would cost more than it saves."""
+        return nullcontext()
 
     def shell(self, argv: Sequence[str], /) -> list[str]:
         """``ssh -t`` over the kept connection; the words are quoted for the login shell there."""

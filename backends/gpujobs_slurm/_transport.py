@@ -6,10 +6,12 @@ import errno
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gpujobs.errors import AuthError, BackendError, RejectedError, UnavailableError
+from gpujobs_slurm.remote import processes
 from gpujobs_slurm.remote.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
 
 class Transport(Protocol):
@@ -25,6 +27,10 @@ class Transport(Protocol):
             UnavailableError: There is no way to that place now; what was asked may or may not have been done.
             BackendError: Its file system refused.
         """
+        ...
+
+    def ahead(self, argv: list[str], /) -> AbstractContextManager[object]:
+        """A context in which an operation is to start this command; where it can be, it is started already."""
         ...
 
     def shell(self, argv: Sequence[str], /) -> list[str]:
@@ -51,6 +57,10 @@ class CliTransport:
             return OPERATIONS[operation](*args)
         except OSError as e:
             raise file_error(e.errno, e.strerror, str(e.filename or "")) from e
+
+    def ahead(self, argv: list[str], /) -> AbstractContextManager[object]:
+        """Start it in this process."""
+        return processes.ahead(argv)
 
     def shell(self, argv: Sequence[str], /) -> list[str]:
         """Nothing is in between."""

@@ -27,7 +27,7 @@ from _slurm_peers import alike, one_each
 
 from gpujobs import Client, Config, GpuJob, Ref
 from gpujobs_slurm._queue import Queue
-from gpujobs_slurm._rows import TIMES, squeue
+from gpujobs_slurm._rows import EXACT, squeue
 from gpujobs_slurm.remote import processes
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def statuses(client: Client, jobs: int, count: int) -> Iterator[Figure]:
 
     def decoded() -> None:
         queue = Queue()
-        queue.add(processes.run(words, env=TIMES)["out"].decode())
+        queue.add(processes.run(words, env=EXACT)["out"].decode())
         for ref in refs:
             queue.get(ref.id)
 

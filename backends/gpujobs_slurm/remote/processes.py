@@ -9,8 +9,12 @@ import re
 import select
 import signal
 import subprocess
+import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 KEPT = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT")
 PASSED = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "KRB5CCNAME")
@@ -69,8 +73,37 @@ class Started:
             self._process = None
 
 
+class _Ahead(threading.local):
+    """What this thread has started before it is wanted."""
+
+    command: tuple[list[str], Started] | None = None
+
+
+_ahead = _Ahead()
+
+
+@contextlib.contextmanager
+def ahead(argv: list[str]) -> Generator[None]:
+    """Start a command that reads a script already now; the first ``start`` of it in this thread gets it."""
+    started = _launch(argv, None, None)
+    _ahead.command = argv, started
+    try:
+        yield
+    finally:
+        _ahead.command = None
+        started.abort()
+
+
 def start(argv: list[str], cwd: str | None = None, env: dict[str, str] | None = None) -> Started:
     """Start a command. One that reads a script does nothing before ``finish`` gives it one."""
+    command = _ahead.command
+    if command is not None and command[0] == argv and not cwd and not env:
+        _ahead.command = None
+        return command[1]
+    return _launch(argv, cwd, env)
+
+
+def _launch(argv: list[str], cwd: str | None, env: dict[str, str] | None) -> Started:
     variables = dict(environment(), **(env or {}))
     try:
         process = subprocess.Popen(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gpujobs import ConfigError, GpuJob, GpuService, Secret, SpecError
-from gpujobs._identity import check_key, make_key, make_keys, spec_hash, submission, with_defaults
+from gpujobs._identity import check_key, make_key, make_keys, spec_hash, submission, submissions, with_defaults
 
 JOB = GpuJob(command=["train"])
 
@@ -75,6 +75,14 @@ def test_the_hash_and_the_journal_hold_what_the_model_says(spec: GpuJob | GpuSer
     if not spec.files and not spec.secrets:
         text = json.dumps(data | {"kind": spec.kind}, sort_keys=True, separators=(",", ":"))
         assert item.spec_hash == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_many_at_once_are_what_each_is_alone() -> None:
+    """Also where one of them is no plain JSON."""
+    specs = [JOB, JOB.replace(gpus=1), JOB.replace(extra={"when": timedelta(seconds=1)}), JOB.replace(env={"A": '","'})]
+    for several in (specs, specs[:2], specs[1:2], [JOB] * 3):
+        items = submissions([(spec, f"k{i}", False) for i, spec in enumerate(several)])
+        assert items == [submission(spec, f"k{i}") for i, spec in enumerate(several)]
 
 
 def test_keys_made_together_share_their_stem() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gpujobs import LogLine, Ref, State, Status
-from gpujobs._quick import quick_init
+from gpujobs._quick import quick_init, quick_many
 
 REF = Ref("slurm", "lab", "1")
 MADE = [REF, Status(REF, State.RUNNING, name="n", labels={"a": "b"}), LogLine("text", b"text\n", attempt=1)]
@@ -68,3 +68,13 @@ def test_a_subclass_is_of_its_own_class() -> None:
 
     assert repr(Place(1, name="here")).endswith("Place(x=1, y=2, names=[], name='here')")
     assert type(type("Plain", (Point,), {})(1)).__name__ == "Plain"
+
+
+def test_many_are_what_each_would_have_been() -> None:
+    """As equal, as frozen and of the same class; None stays None."""
+    made = quick_many(Point, [(1, 2, ["a"]), None, (3, 4, [])])
+
+    assert made == [Point(1, 2, ["a"]), None, Point(3, 4, [])]
+    assert type(made[0]) is Point
+    with pytest.raises(FrozenInstanceError):
+        made[0].x = 5  # type: ignore[misc]

@@ -192,6 +192,15 @@ def test_a_foreign_job_answers_too(client: Client, stand_ins: StandIns) -> None:
     assert deleted.reason.code.value == "deleted"
 
 
+def test_elements_that_squeue_leaves_out_are_asked_for_one_by_one(client: Client, stand_ins: StandIns) -> None:
+    """A site's own squeue may keep our wish for full lists from the real one: what was cut off is not lost."""
+    row = "PENDING|Resources||0|1|N/A|N/A|0|x||"
+    each, together = f"echo '9_0|{row}'; echo '9_17|{row}'", f"echo '9_[0,1|{row}'"
+    stand_ins("squeue", f'#!/bin/sh\ncase " $* " in *" -r "*) {each} ;; *) {together} ;; esac\n')
+
+    assert [s.state for s in client.status(["slurm://lab/9_0", "slurm://lab/9_17"])] == [State.PENDING] * 2
+
+
 def record_of(tmp_path: Path, job_id: str) -> Path:
     """The job directory of a job."""
     return (tmp_path / "jobs/c1/ids" / job_id).resolve()

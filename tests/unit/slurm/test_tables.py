@@ -11,8 +11,9 @@ from gpujobs_slurm._ends import Traces, end_by_slurm, end_by_traces
 from gpujobs_slurm._errors import command_error, refusal
 from gpujobs_slurm._facts import parse_duration, parse_fields, parse_nodes, parse_partitions, parse_settings
 from gpujobs_slurm._gres import Gres, gres_option, parse_gres
+from gpujobs_slurm._queue import Queue
 from gpujobs_slurm._reasons import WAITING, waiting
-from gpujobs_slurm._rows import Row, expand, parse_exit, parse_sacct, parse_squeue, squeue
+from gpujobs_slurm._rows import Row, expand, parse_exit, parse_sacct, squeue
 from gpujobs_slurm._states import BASE, FLAGS, meaning
 
 
@@ -94,36 +95,6 @@ def test_a_mig_profile_is_found_among_the_cluster_s_types() -> None:
     assert gres_option(Gpu.model_validate("3g.20gb"), {}, ["h100", "a100_3g.20gb"]) == "gpu:a100_3g.20gb:1"
     assert gres_option(Gpu.model_validate("3g.20gb"), {"3g.20gb": "mig-big"}, []) == "gpu:mig-big:1"
     assert gres_option(Gpu(2, type="h100"), {"h100": "nvidia_h100"}, []) == "gpu:nvidia_h100:2"
-
-
-SQUEUE = (
-    '12_3|RUNNING|None|n[1-2]|1|1700000000|1700000010|1700003610|0|train.0123456789ab|{"gpujobs":1}|\n'
-    "13|FAILED|NonZeroExitCode|n1|0|1700000000|1700000010|1700000011|10752|odd|a|b|\n"
-    "14|PENDING|Resources||0|1700000000|N/A|N/A|0:0|x||\n"
-    "rest of a comment with a line break|\n"
-)
-
-
-def test_squeue_s_lines_are_read() -> None:
-    """A bar in a comment, a line break in one, N/A, raw exit codes."""
-    rows = parse_squeue(SQUEUE)
-
-    assert [r.id for r in rows] == ["12_3", "13", "14"]
-    assert rows[0] == Row(
-        "12_3",
-        "RUNNING",
-        "None",
-        "n[1-2]",
-        1,
-        1700000000,
-        1700000010,
-        1700003610,
-        0,
-        0,
-        "train.0123456789ab",
-        '{"gpujobs":1}',
-    )
-    assert (rows[1].exit_code, rows[1].comment, rows[2].started) == (42, "a|b", None)
 
 
 def test_sacct_counts_restarts_and_the_last_line_wins() -> None:
@@ -291,7 +262,7 @@ def test_a_missing_program_and_a_killed_one_are_told_apart() -> None:
 def test_parsers_bear_whatever_is_printed(noise: bytes) -> None:
     """Garbage gives no rows and no exception."""
     text = noise.decode(errors="replace")
-    parse_squeue(text)
+    Queue().add(text)
     parse_sacct(text)
     parse_nodes(text)
     parse_partitions(text)
