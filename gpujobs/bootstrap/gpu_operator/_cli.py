@@ -10,13 +10,13 @@ import click
 from gpujobs.bootstrap._cli_options import as_json, command, given, group, yes
 from gpujobs.bootstrap._cli_output import Progress, confirm, out
 from gpujobs.bootstrap._cli_verbs import apply_plan, show_checks, show_plan, show_taken
-from gpujobs.bootstrap.errors import RefusedError
 from gpujobs.bootstrap.gpu_operator.operator import GpuOperator
 from gpujobs.bootstrap.gpu_operator.verify import verify as prove
 from gpujobs.bootstrap.gpu_operator.wish import VERSION, OperatorWish
 from gpujobs.bootstrap.kubernetes._cli_options import chart, image, in_cluster, pod_timeout
 from gpujobs.bootstrap.kubernetes.access import Which
 from gpujobs.bootstrap.kubernetes.trial import IMAGE
+from gpujobs.cli._errors import Misuse
 from gpujobs.cli._options import several
 
 if TYPE_CHECKING:
@@ -128,13 +128,13 @@ def parse_values(words: Sequence[str]) -> dict[str, Any]:
     """The tree of values that ``--set a.b=1`` words mean.
 
     Raises:
-        RefusedError: A word has no ``=``.
+        Misuse: A word has no ``=``.
     """
     tree: dict[str, Any] = {}
     for word in words:
         path, equals, text = word.partition("=")
         if not equals or not all(path.split(".")):
-            raise RefusedError(f"--set {word!r} is no KEY=VALUE.", next_step="Write it as --set driver.enabled=false.")
+            raise Misuse(f"--set {word!r} is no KEY=VALUE.", "Write it as --set driver.enabled=false.")
         *sections, key = path.split(".")
         place = tree
         for section in sections:
