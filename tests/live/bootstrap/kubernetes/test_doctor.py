@@ -39,8 +39,14 @@ def troubles(lab: Lab) -> list[dict[str, Any]]:
 
 def only(lab: Lab, words: str) -> dict[str, Any]:
     """The one trouble with these words, once it is there."""
-    lab.eventually(lambda: any(words in trouble["what"] for trouble in troubles(lab)))
-    return next(trouble for trouble in troubles(lab) if words in trouble["what"])
+    found: list[dict[str, Any]] = []
+
+    def there() -> bool:
+        found[:] = [trouble for trouble in troubles(lab) if words in trouble["what"]]
+        return bool(found)
+
+    lab.eventually(there)
+    return found[0]
 
 
 def mend(lab: Lab, trouble: dict[str, Any]) -> None:
