@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from gpujobs.bootstrap._cli_output import misuse, show_output
 from gpujobs.bootstrap.shell import LocalShell, SshShell, sudo_shell
+from gpujobs.cli._errors import Misuse
 from gpujobs.cli._options import several
 from gpujobs.cli._output import to_stderr
 from gpujobs.cli._verb import SETTINGS, verb
@@ -23,6 +24,18 @@ if TYPE_CHECKING:
 LOCAL = "localhost"
 _INTERRUPTED = 130
 
+
+def _destination(_: click.Context, param: click.Parameter, value: str) -> str:
+    """A machine's name; one that begins with a dash is an option that lost its place.
+
+    Raises:
+        Misuse: It is none.
+    """
+    if not value.strip() or value.startswith("-"):
+        raise Misuse(f"{param.opts[0]}: {value!r} is no machine.", f"Write it as {param.opts[0]} root@gpu01.")
+    return value
+
+
 machine_options = several(
     [
         click.option(
@@ -30,6 +43,7 @@ machine_options = several(
             metavar="USER@HOST",
             default=LOCAL,
             show_default=True,
+            callback=_destination,
             help="The machine, over ssh; this one if it is not given.",
         ),
         click.option("--sudo", is_flag=True, help="Become root there by `sudo -n`."),

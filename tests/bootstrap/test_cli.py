@@ -114,6 +114,19 @@ def test_undo_without_a_cluster_is_no_failure() -> None:
     ]
 
 
+def test_undo_of_microk8s_that_was_never_set_up_is_no_failure(capfd: pytest.CaptureFixture[str]) -> None:
+    """As with Slurm."""
+    assert main(["bootstrap", "microk8s", "undo", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out) == {"undone": [], "kept": []}
+
+
+@pytest.mark.parametrize("host", ["", " ", "-v"])
+def test_a_host_that_is_none_is_a_wrong_usage(host: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither an empty variable of a script nor an option that lost its place is handed to ssh."""
+    assert main(["bootstrap", "slurm", "plan", f"--host={host}"]) == 2
+    assert capfd.readouterr().err.startswith(f"Error: --host: {host!r} is no machine.")
+
+
 def test_the_doctor_is_a_command_too() -> None:
     """The main program mounts it as ``gpujobs doctor``."""
     argv = [sys.executable, "-m", "gpujobs.cli", "doctor", *GONE, "--json"]

@@ -8,7 +8,7 @@ import click
 
 from gpujobs.bootstrap._cli_options import as_json, command, given, group, yes
 from gpujobs.bootstrap._cli_output import Progress, confirm
-from gpujobs.bootstrap._cli_verbs import apply_plan, show_checks, show_plan, show_taken
+from gpujobs.bootstrap._cli_verbs import apply_plan, show_checks, show_nothing_taken, show_plan, show_taken
 from gpujobs.bootstrap.gpu_sharing.sharing import GpuSharing
 from gpujobs.bootstrap.gpu_sharing.verify import verify as prove
 from gpujobs.bootstrap.gpu_sharing.wish import Sharing, SharingWish
@@ -94,8 +94,10 @@ def verify(host: str, shell: Shell, which: dict[str, Any], *, image: str | None,
 def undo(host: str, shell: Shell, which: dict[str, Any], *, yes: bool, json_: bool) -> None:
     """Put everything back, and wait until the nodes hand out the former number."""
     handled = GpuSharing(host, shell, Which.model_validate(which))
-    if len(handled.machine.journal):
-        confirm("Share the GPUs as before gpujobs? The device plugins are restarted; pods go on.", yes=yes)
+    if not len(handled.machine.journal):
+        show_nothing_taken(f"changed how GPUs are shared in this cluster from {host}", as_json=json_)
+        return
+    confirm("Share the GPUs as before gpujobs? The device plugins are restarted; pods go on.", yes=yes)
     show_taken(handled.undo(on_event=Progress(several=False)), as_json=json_)
 
 
