@@ -80,6 +80,15 @@ class Lab:
         """Run a command in the network."""
         return subprocess.run((*self.prefix, *words), input=stdin, capture_output=True, text=True, check=check)
 
+    def all_at_once(self, *commands: tuple[str, ...]) -> None:
+        """Run commands beside each other to their ends; what they say, and whether they succeed, does not matter."""
+        quiet = subprocess.DEVNULL
+        started = [
+            subprocess.Popen((*self.prefix, *words), stdin=quiet, stdout=quiet, stderr=quiet) for words in commands
+        ]
+        for process in started:
+            process.wait()
+
     def gpujobs(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run ``gpujobs bootstrap WORDS``."""
         return self.run(sys.executable, "-m", "gpujobs.bootstrap", *words, check=False)
@@ -197,26 +206,29 @@ def lab(cluster: Lab) -> Iterator[Lab]:
 
 def _clean(lab: Lab) -> None:
     """Whatever a failed test left, goes."""
-    for words in (
-        ("helm", "uninstall", "gpu-operator", "-n", "gpu-operator"),
-        ("kubectl", "delete", "ns", "gpu-operator", "--ignore-not-found"),
+    lab.run("helm", "uninstall", "gpu-operator", "-n", "gpu-operator", check=False)
+    # With its pods, of which one would make the roles anew.
+    lab.run("kubectl", "delete", "ns", "gpu-operator", "--ignore-not-found", check=False)
+    lab.all_at_once(
         ("kubectl", "delete", "crd", "clusterpolicies.nvidia.com", "--ignore-not-found"),
         ("kubectl", "delete", "clusterrole,clusterrolebinding", "nvidia-device-plugin", "--ignore-not-found"),
         ("sh", "-c", "rm -rf /var/lib/gpujobs/*"),
-    ):
-        lab.run(*words, check=False)
-    _whole(lab)
+        *_WHOLE,
+    )
+    _all_gpus()
     lab.eventually(lambda: lab.numbers() == {"node1": 2, "node2": 1})
 
 
-def _whole(lab: Lab) -> None:
-    """Nodes as they were, and their GPUs."""
-    for words in (
-        ("kubectl", "label", "nodes", "--all", "nvidia.com/device-plugin.config-", "nvidia.com/mig.config-"),
-        ("kubectl", "taint", "nodes", "--all", "team-"),
-        ("kubectl", "uncordon", "node1", "node2"),
-    ):
-        lab.run(*words, check=False)
+# Nodes as they were.
+_WHOLE = (
+    ("kubectl", "label", "nodes", "--all", "nvidia.com/device-plugin.config-", "nvidia.com/mig.config-"),
+    ("kubectl", "taint", "nodes", "--all", "team-"),
+    ("kubectl", "uncordon", "node1", "node2"),
+)
+
+
+def _all_gpus() -> None:
+    """The GPUs that the nodes had."""
     for node, count in (("node1", 2), ("node2", 1)):
         (KLAB / f"run/{node}/gpus").write_text(f"count={count}\nsmi={KLAB}/run/nvidia-smi\n")
 
@@ -248,13 +260,15 @@ class Operator:
 
     def is_fresh(self) -> bool:
         """Whether one is there, as if it had just been installed; after a reset it needs a moment for that."""
-        if not self.fresh or self._values() != self.fresh["values"]:
-            return False
-        try:
-            self.lab.eventually(lambda: self.state() == self.fresh, timeout_s=30)
-        except AssertionError:
-            return False
-        return True
+        end = time.monotonic() + 30
+        while self.fresh and time.monotonic() < end:
+            now = self.state()
+            if now == self.fresh:
+                return True
+            if now["values"] != self.fresh["values"]:
+                break
+            time.sleep(0.3)
+        return False
 
     def reset(self) -> None:
         """Put back what tests of sharing and of the doctor change: sooner done than another installation."""
@@ -266,10 +280,9 @@ class Operator:
             head = {"apiVersion": "nvidia.com/v1", "kind": "ClusterPolicy", "metadata": {"name": "cluster-policy"}}
             policy = json.dumps({**head, "spec": self.fresh["policy"]["spec"]})
             self.lab.run("kubectl", "replace", "-f", "-", stdin=policy, check=False)
-        for namespace in ("gpu-operator", "default"):
-            words = ("kubectl", "delete", "cm", "time-slicing-config", "-n", namespace, "--ignore-not-found")
-            self.lab.run(*words, check=False)
-        _whole(self.lab)
+        config = ("kubectl", "delete", "cm", "time-slicing-config", "--ignore-not-found", "-n")
+        self.lab.all_at_once((*config, "gpu-operator"), (*config, "default"), *_WHOLE)
+        _all_gpus()
 
     def _values(self) -> str:
         words = ("helm", "get", "values", "gpu-operator", "-n", "gpu-operator", "-o", "json")
