@@ -47,7 +47,7 @@ def test_an_addon_that_somebody_enabled_by_hand_stays(bed: Path, me: str, lock_f
     before = {"installed": True, "channel": "1.35/stable", "held": False, "addons": ["helm3"], "groups": ["alice"]}
     (bed / "state.json").write_text(json.dumps({**before, "alias": False, "nodes": []}))
     apply(plan(bed, me), lock_file=lock_file)
-    (bed / "state.json").write_text(json.dumps({**state(bed), "addons": [*state(bed)["addons"], "gpu"]}))
+    (bed / "state.json").write_text(json.dumps({**state(bed), "addons": ["helm3", "dns", "hostpath-storage", "gpu"]}))
 
     apply(plan(bed, me, FEWER), lock_file=lock_file)
 
