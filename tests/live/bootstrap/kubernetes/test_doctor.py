@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -202,17 +203,14 @@ def test_rights_that_are_missing_are_listed(installed: Lab) -> None:
 
 def test_a_release_that_hangs_is_freed(installed: Lab) -> None:
     """A helm that was killed in an upgrade leaves the release pending: the printed rollback frees it."""
-    upgrade = (
-        "upgrade",
-        "gpu-operator",
-        installed.chart,
-        "-n",
-        "gpu-operator",
-        "--reuse-values",
-        "--set",
-        "testbed.hook=30",
-    )
-    installed.run("sh", "-c", f"timeout -s KILL 3 helm {' '.join(upgrade)}", check=False)
+    words = ("helm", "upgrade", "gpu-operator", installed.chart, "-n", "gpu-operator", "--reuse-values")
+    listed = ("helm", "list", "-n", "gpu-operator", "-a", "-o", "json")
+    upgrade = subprocess.Popen((*installed.prefix, *words, "--set", "testbed.hook=60"), stdout=subprocess.DEVNULL)
+    try:
+        installed.eventually(lambda: "pending-upgrade" in installed.run(*listed, check=False).stdout)
+    finally:
+        upgrade.kill()
+        upgrade.wait()
 
     mend(installed, only(installed, "the helm release gpu-operator is pending-upgrade"))
 
