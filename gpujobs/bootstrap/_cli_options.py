@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,7 @@ from gpujobs.bootstrap._cli_output import misuse, show_output
 from gpujobs.bootstrap.shell import LocalShell, SshShell, sudo_shell
 from gpujobs.cli._errors import Misuse
 from gpujobs.cli._options import several
-from gpujobs.cli._output import to_stderr
+from gpujobs.cli._output import is_terminal, to_stderr
 from gpujobs.cli._verb import SETTINGS, verb
 from gpujobs.errors import GpuJobsError
 
@@ -79,7 +80,9 @@ class _OnMachines(click.Command):
         except KeyboardInterrupt:
             changes = "yes" in ctx.params
             go_on = "; what is done stays done: run the same command again and it goes on from there" if changes else ""
-            to_stderr(f"Interrupted{go_on}.\n")
+            # On a terminal the step that was being done still stands on this line.
+            begin = "\n" if is_terminal(sys.stderr) else ""
+            to_stderr(f"{begin}Interrupted{go_on}.\n")
             raise click.exceptions.Exit(_INTERRUPTED) from None
 
 
