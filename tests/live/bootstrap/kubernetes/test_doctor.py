@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.live.bootstrap.kubernetes.conftest import Lab
+    from tests.live.bootstrap.kubernetes.lab import Lab
 
 CONFIG = "version: v1\nsharing: {timeSlicing: {resources: [{name: nvidia.com/gpu, replicas: 4}]}}\n"
 NO_RESOURCES = "version: v1\nsharing: {timeSlicing: {replicas: 4}}\n"

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.live.bootstrap.kubernetes.conftest import Lab
+    from tests.live.bootstrap.kubernetes.lab import Lab
 
 STAND_IN = Path(__file__).parents[3] / "bootstrap/stand_ins/stand_in.py"
 GETENT = """#!/bin/sh
