@@ -107,6 +107,15 @@ def test_a_context_under_another_name_takes_the_place_of_the_former(bed: Path, m
     assert not path.exists()
 
 
+def test_the_context_of_another_user_stays(bed: Path, me: str, tmp_path: Path) -> None:
+    """Bob runs an apply: that takes nothing out of the kubeconfig of Alice, whose was the first."""
+    control = machine(bed, me)
+    control.journal.begin("kubeconfig:/home/alice/.kube/config#microk8s", "kubeconfig-context", "Alice's", {})
+    steps = microk8s_steps(Microk8sWish(), {"localhost": facts(tmp_path, user="bob")}, {})
+
+    assert no_longer_wished(steps, control, UNDOERS) == ()
+
+
 def test_a_worker_that_is_wished_no_more_is_no_node_any_more(bed: Path, me: str, tmp_path: Path) -> None:
     """It leaves by its own undo; the control plane then forgets the node."""
     control = machine(bed, me)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gpujobs.bootstrap.step import Machine, Step
 
 # What an option decides. The rest of a plan follows from what is found, and may miss what it has made itself: snapd.
-_CHOSEN = ("command:addon-", "command:node-", "kubeconfig:")
+_CHOSEN = ("command:addon-", "command:node-")
 
 
 def with_leftovers(steps: tuple[Step, ...], control: Machine, undoers: Mapping[str, Undoer]) -> tuple[Step, ...]:
@@ -24,9 +24,10 @@ def with_leftovers(steps: tuple[Step, ...], control: Machine, undoers: Mapping[s
 
 
 def no_longer_wished(steps: Iterable[Step], control: Machine, undoers: Mapping[str, Undoer]) -> tuple[TakeBack, ...]:
-    """Addons, workers and contexts that are in the journal and not in the plan, the last one first.
+    """Addons, workers and former names of contexts that are in the journal and not in the plan, the last one first.
 
-    What somebody enabled by hand is in no journal, and stays.
+    What somebody enabled by hand is in no journal, and stays. So does the context of another user: that somebody else
+    runs an apply says nothing about it.
 
     Args:
         steps: Those of the plan.
@@ -34,8 +35,9 @@ def no_longer_wished(steps: Iterable[Step], control: Machine, undoers: Mapping[s
         undoers: The undo of each kind of step.
     """
     wished = {step.key for step in steps if step.host == control.name}
+    files = tuple(f"{key.rpartition('#')[0]}#" for key in wished if key.startswith("kubeconfig:"))
     return tuple(
         TakeBack(control.name, entry, undoers[entry.kind])
         for entry in reversed(tuple(control.journal))
-        if entry.key.startswith(_CHOSEN) and entry.key not in wished
+        if entry.key.startswith((*_CHOSEN, *files)) and entry.key not in wished
     )
