@@ -123,7 +123,7 @@ def test_a_node_that_is_not_ready_gets_no_job(healthy: ScriptedShell, machine: M
 def test_a_job_that_never_starts_is_cancelled(healthy: ScriptedShell, machine: Machine) -> None:
     """A full node is told as such, and the probe does not stay in the queue."""
     healthy.answer("sbatch", "7\n")
-    healthy.answer("sh -c n=0", 1)
+    healthy.answer("sh -c end=", 1)
     healthy.answer("squeue", "PENDING Resources\n")
 
     checks = run(healthy, machine)
@@ -135,7 +135,7 @@ def test_a_job_that_never_starts_is_cancelled(healthy: ScriptedShell, machine: M
 def test_a_job_without_output_is_no_proof(healthy: ScriptedShell, machine: Machine) -> None:
     """Its state is told, and counts for nothing."""
     healthy.answer("sbatch", "7\n")
-    healthy.answer("sh -c n=0", "COMPLETED\n")
+    healthy.answer("sh -c end=", "COMPLETED\n")
     healthy.answer("cat /var/spool/slurm/d/gpujobs-verify-7.out", 1)
 
     checks = run(healthy, machine)

@@ -22,12 +22,12 @@ _READY = {"idle", "mixed", "allocated", "completing"}
 _JOB_S = 90
 _RAN = "gpujobs-verify-ran"
 # $1 = job, $2 = seconds. Prints its final state. `sbatch --wait` would look after 2 s, and then after 10.
-_AWAIT = r"""n=0
-while s=$(squeue -h -t all -j "$1" -o %T 2>&1); n=$((n + 1)); do
+_AWAIT = r"""end=$(($(date +%s) + $2))
+while s=$(squeue -h -t all -j "$1" -o %T 2>&1); :; do
   case $s in
     BOOT_FAIL | CANCELLED | COMPLETED | DEADLINE | FAILED | NODE_FAIL | OUT_OF_MEMORY | PREEMPTED | TIMEOUT) break ;;
   esac
-  [ "$n" -lt "$(($2 * 5))" ] || exit 1
+  [ "$(date +%s)" -lt "$end" ] || exit 1
   sleep 0.2
 done
 echo "$s"
