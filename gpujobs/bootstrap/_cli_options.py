@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import ValidationError
 
-from gpujobs.bootstrap._cli_output import reported
+from gpujobs.bootstrap._cli_output import misuse, show_output
 from gpujobs.bootstrap.shell import LocalShell, SshShell, sudo_shell
-from gpujobs.cli._context import App
+from gpujobs.cli._errors import Misuse
 from gpujobs.cli._options import several
+from gpujobs.cli._output import is_terminal, to_stderr
 from gpujobs.cli._verb import SETTINGS, verb
+from gpujobs.errors import GpuJobsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +23,19 @@ if TYPE_CHECKING:
     from gpujobs.bootstrap.shell import Shell
 
 LOCAL = "localhost"
+_INTERRUPTED = 130
+
+
+def _destination(_: click.Context, param: click.Parameter, value: str) -> str:
+    """A machine's name; one that begins with a dash is an option that lost its place.
+
+    Raises:
+        Misuse: It is none.
+    """
+    if not value.strip() or value.startswith("-"):
+        raise Misuse(f"{param.opts[0]}: {value!r} is no machine.", f"Write it as {param.opts[0]} root@gpu01.")
+    return value
+
 
 machine_options = several(
     [
@@ -27,6 +44,7 @@ machine_options = several(
             metavar="USER@HOST",
             default=LOCAL,
             show_default=True,
+            callback=_destination,
             help="The machine, over ssh; this one if it is not given.",
         ),
         click.option("--sudo", is_flag=True, help="Become root there by `sudo -n`."),
@@ -42,18 +60,35 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON doc
 yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
-class _Reported(click.Command):
-    """A command whose errors are told in two lines, after what the command that failed had printed."""
+class _OnMachines(click.Command):
+    """A command that runs others on machines, and whose options become a wish."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it."""
-        with reported(debug=ctx.ensure_object(App).debug):
+        """Run it.
+
+        Raises:
+            Misuse: An option has a value that it cannot have.
+            GpuJobsError: It failed; what a command on a machine had printed has been shown by then.
+        """
+        try:
             return super().invoke(ctx)
+        except ValidationError as e:
+            raise misuse(e, ctx) from e
+        except GpuJobsError as e:
+            show_output(e)
+            raise
+        except KeyboardInterrupt:
+            changes = "yes" in ctx.params
+            go_on = "; what is done stays done: run the same command again and it goes on from there" if changes else ""
+            # On a terminal the step that was being done still stands on this line.
+            begin = "\n" if is_terminal(sys.stderr) else ""
+            to_stderr(f"{begin}Interrupted{go_on}.\n")
+            raise click.exceptions.Exit(_INTERRUPTED) from None
 
 
 def command(*examples: str, name: str | None = None) -> Callable[[Callable[..., Any]], Any]:
     """Make a function a command of the bootstrap."""
-    return verb(*examples, name=name, cls=_Reported)
+    return verb(*examples, name=name, cls=_OnMachines)
 
 
 class InOrder(click.Group):

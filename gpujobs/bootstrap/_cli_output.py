@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
 from gpujobs.bootstrap.errors import CommandFailedError, StepFailedError
-from gpujobs.errors import GpuJobsError
+from gpujobs.cli._errors import Misuse
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from pydantic import ValidationError
 
     from gpujobs.bootstrap.plan import Event, Look, Plan
     from gpujobs.bootstrap.verify import Check
+    from gpujobs.errors import GpuJobsError
 
 _STYLES = {"done": "green", "undone": "green", "failed": "red", "kept": "yellow", "unchanged": "dim", "doing": "dim"}
-_USAGE = 2
 
 
 def out() -> Console:
@@ -41,26 +38,23 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
-@contextlib.contextmanager
-def reported(*, debug: bool = False) -> Generator[None, None, None]:
-    """Turn an error into two lines and an exit code: what is wrong, what to do next; its traceback if asked for."""
-    try:
-        yield
-    except ValidationError as e:
-        for problem in e.errors():
-            field = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
-            err().print(f"error: --{field}: {problem['msg'].removeprefix('Value error, ')}")
-        err().print("Run the command with --help to see what it takes.")
-        raise click.exceptions.Exit(_USAGE) from e
-    except GpuJobsError as e:
-        if debug:
-            err().print(traceback.format_exc(), style="dim")
-        if isinstance(e, (CommandFailedError, StepFailedError)):
-            for line in e.output.splitlines():
-                err().print(f"  | {line}", style="dim")
-        err().print(f"error: {e.message}", style="red")
-        err().print(e.next_step or "Run it again with what the message asks for.")
-        raise click.exceptions.Exit(1) from e
+def show_output(error: GpuJobsError) -> None:
+    """What the command that failed had printed, ahead of the error itself."""
+    if isinstance(error, (CommandFailedError, StepFailedError)):
+        for line in error.output.splitlines():
+            err().print(f"  | {line}", style="dim")
+
+
+def misuse(error: ValidationError, ctx: click.Context) -> Misuse:
+    """What is wrong with the values that were given, each by the option it came from."""
+    options = {param.name: param.opts[0] for param in ctx.command.params}
+    wrong: list[str] = []
+    for problem in error.errors(include_url=False):
+        source = options.get(str(next(iter(problem["loc"]), "")), "the options")
+        # A sentence of our own names the value already.
+        given = "" if problem["type"] == "value_error" else f" (given: {problem['input']!r})"
+        wrong.append(f"{source}: {problem['msg'].removeprefix('Value error, ')}{given}")
+    return Misuse(f"{'; '.join(wrong)}.", f"See `{ctx.command_path} --help`.")
 
 
 class Progress:
@@ -116,15 +110,14 @@ def confirm(question: str, *, yes: bool) -> None:
     """Go on only with a yes: given beforehand, or now at a terminal.
 
     Raises:
-        click.exceptions.Exit: It was no, or nobody is there to ask.
+        Misuse: Nobody is there to ask.
+        click.exceptions.Exit: It was no.
         KeyboardInterrupt: It was Ctrl-C.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        err().print(f"error: {question} There is no terminal to ask.")
-        err().print("Give --yes to go on without a question.")
-        raise click.exceptions.Exit(_USAGE)
+        raise Misuse(f"{question} There is no terminal to ask.", "Give --yes to go on without a question.")
     try:
         agreed = click.confirm(question, err=True)
     except click.Abort as e:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpujobs.bootstrap._cli_output import Progress, confirm, err, out, print_check, print_json, print_plan
+from gpujobs.bootstrap.engine import TakenBack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from gpujobs.bootstrap.engine import Applied, OnEvent, TakenBack
+    from gpujobs.bootstrap.engine import Applied, OnEvent
     from gpujobs.bootstrap.plan import Plan
     from gpujobs.bootstrap.verify import Check
 
@@ -65,6 +66,14 @@ def show_checks(checks: Iterable[Check], *, as_json: bool) -> int:
     if as_json:
         print_json({"ok": good, "checks": [check.to_json() for check in seen]})
     return 0 if good else 1
+
+
+def show_nothing_taken(made: str, *, as_json: bool) -> None:
+    """Say that nothing was made, such as ``"set up Slurm on gpu01"``: an undo that is repeated is no failure."""
+    if as_json:
+        print_json(TakenBack().to_json())
+    else:
+        out().print(f"No bootstrap of gpujobs has {made}: nothing is to be taken back.")
 
 
 def show_taken(taken: TakenBack, *, as_json: bool) -> None:

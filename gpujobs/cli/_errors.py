@@ -43,6 +43,8 @@ def _lines(app: App, error: Exception) -> tuple[str, str]:
         return error.message, error.next_step or _step_for(error, see_help)
     if isinstance(error, Misuse):
         return error.message, error.next_step or see_help
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return _sentence(error.format_message()), f"See `{error.ctx.command_path} --help`."
     if isinstance(error, click.ClickException):
         return _sentence(error.format_message()), see_help
     if isinstance(error, OSError) and error.strerror:

@@ -6,6 +6,8 @@ from pathlib import Path
 from gpujobs.bootstrap import Journal, LocalShell, Machine, Plan
 from gpujobs.bootstrap.facts import Cpus, MachineFacts
 from gpujobs.bootstrap.microk8s import Microk8sWish
+from gpujobs.bootstrap.microk8s.leftovers import with_leftovers
+from gpujobs.bootstrap.microk8s.microk8s import UNDOERS
 from gpujobs.bootstrap.microk8s.probes import Microk8sFacts
 from gpujobs.bootstrap.microk8s.steps import microk8s_steps
 
@@ -38,7 +40,9 @@ def plan(bed: Path, me: str, wish: Microk8sWish | None = None) -> Plan:
     steps = microk8s_steps(wish, {"localhost": facts(bed / "home")}, {"localhost": machine(bed, me).shell})
     # Whether this machine has a kubectl is its own business.
     steps = tuple(step for step in steps if step.key != "command:alias")
-    return Plan("microk8s", {"localhost": machine(bed, me)}, steps, wish.model_dump(mode="json"))
+    control = machine(bed, me)
+    steps = with_leftovers(steps, control, UNDOERS)
+    return Plan("microk8s", {"localhost": control}, steps, wish.model_dump(mode="json"))
 
 
 def state(bed: Path) -> dict[str, object]:

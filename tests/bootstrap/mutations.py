@@ -27,6 +27,7 @@ MUTATIONS: tuple[tuple[str, str, str], ...] = (
     ("steps/file.py", "    if state.mode != step.mode:\n", "    if False:\n"),  # the mode is not looked at
     ("steps/file.py", "else secrets.token_bytes(self.size))", "else bytes(self.size))"),  # a key of zeros
     ("steps/directory.py", 'if data["contents"] == "remove":', "if True:"),  # Slurm's jobs are deleted
+    ("steps/take_back.py", "        machine.journal.forget(self.entry.key)\n", ""),  # taken back again and again
     ("steps/packages.py", '{"installed"} if configured_only', '{"installed", "unpacked"} if configured_only'),
     ("steps/packages.py", 'verb = "purge" if data["purge"] else "remove"', 'verb = "purge"'),  # foreign files go too
     ("steps/packages.py", "        if not foreign:\n            return going\n", "        return going\n"),
@@ -37,6 +38,8 @@ MUTATIONS: tuple[tuple[str, str, str], ...] = (
     ("slurm/preflight.py", "if not wish.adopt:", "if wish.adopt:"),  # a foreign configuration is overwritten
     ("slurm/verify.py", "ran and not seen", "not seen"),  # a job that never ran proves isolation
     ("slurm/verify.py", 'line.startswith("GPU 0:")', '"GPU" in line or True'),  # exit code 0 is believed
+    ("slurm/verify.py", "FAILED | ", ""),  # a job that failed is awaited for ever
+    ("slurm/leftovers.py", "reversed(tuple(machine.journal))", "tuple(machine.journal)"),  # the first thing first
     ("slurm/daemons.py", "cgroup.procs\nexec slurmd", "cgroup.procs\nslurmd -c"),
     ("slurm/steps.py", 'contents="keep"', 'contents="remove"'),
 )  # fmt: skip

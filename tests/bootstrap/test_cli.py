@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -9,8 +10,13 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from gpujobs.bootstrap import Completed
 from gpujobs.bootstrap._cli import app, doctor
+from gpujobs.bootstrap._cli_options import command, yes
+from gpujobs.bootstrap._cli_output import confirm
+from gpujobs.bootstrap.errors import CommandFailedError
 from gpujobs.cli import main
+from gpujobs.cli._errors import Misuse
 
 GONE = ("--host", "root@nowhere.invalid", "--ssh-option=-oProxyCommand=false")
 
@@ -33,8 +39,8 @@ def test_a_host_that_is_gone_is_two_lines(verb: str) -> None:
 
     assert (ended.returncode, ended.stdout) == (1, "")
     first, second = ended.stderr.splitlines()
-    assert first.startswith("error: root@nowhere.invalid cannot be reached over ssh")
-    assert second == "Make `ssh root@nowhere.invalid true` work without a question, and run this again."
+    assert first.startswith("Error: root@nowhere.invalid cannot be reached over ssh")
+    assert second == "Next: Make `ssh root@nowhere.invalid true` work without a question, and run this again."
 
 
 COMMANDS = (
@@ -55,24 +61,29 @@ def test_every_command_says_that_its_machine_is_gone(
 
     out, err = capfd.readouterr()
     assert (code, out, len(err.splitlines())) == (1, "", 2)
-    assert err.startswith("error: root@nowhere.invalid cannot be reached over ssh")
+    assert err.startswith("Error: root@nowhere.invalid cannot be reached over ssh")
 
 
 @pytest.mark.parametrize(
-    ("words", "field"),
+    ("words", "told"),
     [
-        (("--partition", "a b"), "--partitions.0"),
-        (("--memory-reserve", "4G"), "--memory-reserve"),
-        (("--shards", "-1"), "--shards"),
+        ("slurm plan --partition ok --partition a/b", "--partition: String should match pattern"),
+        ("slurm plan --memory-reserve 4G", "--memory-reserve: '4G' is ambiguous"),
+        ("slurm plan --shards -1", "--shards: Input should be greater than or equal to 0 (given: -1)."),
+        ("slurm apply --autodetect maybe", "--autodetect: Input should be 'off' or 'nvidia' (given: 'maybe')."),
+        ("slurm apply --max-time 4x --cluster ?", "--max-time: '4x' is not a time"),
+        ("microk8s plan --addon -x", "--addon: '-x' is not the name of an addon"),
     ],
 )
-def test_a_wrong_value_is_a_wrong_usage(words: tuple[str, ...], field: str) -> None:
-    """Exit code 2 and the option's name."""
-    ended = gpujobs("slurm", "plan", *words)
+def test_a_wrong_value_is_a_wrong_usage(words: str, told: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, the option by its name, what it may be, and where to read more."""
+    code = main(["bootstrap", *words.split()])
 
-    assert ended.returncode == 2
-    assert ended.stderr.startswith(f"error: {field}: ")
-    assert len(ended.stderr.splitlines()) == 2
+    first, second = capfd.readouterr().err.splitlines()
+    assert code == 2
+    assert told in first
+    assert first.startswith("Error: --")
+    assert second == f"Next: See `gpujobs bootstrap {' '.join(words.split()[:2])} --help`."
 
 
 def test_an_unknown_option_is_a_wrong_usage() -> None:
@@ -98,9 +109,22 @@ def test_undo_without_a_cluster_is_no_failure() -> None:
     assert json.loads(gpujobs("slurm", "undo", "--yes", "--json").stdout) == {"undone": [], "kept": []}
     assert proved.returncode == 1
     assert proved.stderr.splitlines() == [
-        "error: No bootstrap of gpujobs has set up Slurm on localhost.",
-        "Run `gpujobs bootstrap slurm plan` to see what one would do.",
+        "Error: No bootstrap of gpujobs has set up Slurm on localhost.",
+        "Next: Run `gpujobs bootstrap slurm plan` to see what one would do.",
     ]
+
+
+def test_undo_of_microk8s_that_was_never_set_up_is_no_failure(capfd: pytest.CaptureFixture[str]) -> None:
+    """As with Slurm."""
+    assert main(["bootstrap", "microk8s", "undo", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out) == {"undone": [], "kept": []}
+
+
+@pytest.mark.parametrize("host", ["", " ", "-v"])
+def test_a_host_that_is_none_is_a_wrong_usage(host: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither an empty variable of a script nor an option that lost its place is handed to ssh."""
+    assert main(["bootstrap", "slurm", "plan", f"--host={host}"]) == 2
+    assert capfd.readouterr().err.startswith(f"Error: --host: {host!r} is no machine.")
 
 
 def test_the_doctor_is_a_command_too() -> None:
@@ -113,12 +137,39 @@ def test_the_doctor_is_a_command_too() -> None:
     assert doctor.help is not None
 
 
-def test_without_a_terminal_nobody_is_asked() -> None:
+def test_without_a_terminal_nobody_is_asked(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A question in a script would hang, or be answered by the next line of input."""
-    code = "from gpujobs.bootstrap._cli_output import confirm; confirm('Really?', yes=False)"
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
 
-    assert "Give --yes to go on without a question." in ended.stderr
-    assert json.dumps(ended.stdout) == '""'
+    with pytest.raises(Misuse) as caught:
+        confirm("Really?", yes=False)
+
+    assert caught.value.message == "Really? There is no terminal to ask."
+    assert caught.value.next_step == "Give --yes to go on without a question."
+    assert capfd.readouterr() == ("", "")
+
+
+@command("gpujobs bootstrap try")
+@yes
+def attempt(*, yes: bool) -> None:
+    """Fail as a step on a machine does, or be interrupted."""
+    if yes:
+        raise KeyboardInterrupt
+    completed = Completed(("apt-get", "install"), 100, b"Reading package lists...\n", b"E: no such package\n")
+    raise CommandFailedError("gpu01", completed)
+
+
+def test_what_a_command_printed_comes_before_its_error(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its last lines, and then the same two lines as everywhere."""
+    with pytest.raises(CommandFailedError):
+        attempt.main([], standalone_mode=False)
+
+    assert capfd.readouterr().err.splitlines() == ["  | Reading package lists...", "  | E: no such package"]
+
+
+def test_an_interrupted_run_says_how_it_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing was submitted: what counts is that the same command may be run again."""
+    code = attempt.main(["--yes"], standalone_mode=False)
+
+    assert code == 130
+    assert "run the same command again and it goes on from there" in capfd.readouterr().err

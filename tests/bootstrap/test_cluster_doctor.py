@@ -13,9 +13,19 @@ from gpujobs.bootstrap.client_doctor import checkup, filesystem
 from gpujobs.bootstrap.facts import GpuFact, MachineFacts
 from gpujobs.bootstrap.gpu_doctor import diagnose as diagnose_gpus
 from gpujobs.bootstrap.kubernetes import Access
+from gpujobs.bootstrap.kubernetes.cluster import Cluster
 from gpujobs.bootstrap.kubernetes.doctor import diagnose
 from gpujobs.bootstrap.kubernetes.doctor_sharing import flaw
-from gpujobs.bootstrap.kubernetes.evidence import Evidence, PodState, orphans, pod_state, sharing_config
+from gpujobs.bootstrap.kubernetes.evidence import (
+    NEEDED,
+    Evidence,
+    PodState,
+    orphans,
+    pod_state,
+    refusals,
+    reviews,
+    sharing_config,
+)
 from gpujobs.bootstrap.kubernetes.facts import ClusterFacts, NodeFact, Policy
 from gpujobs.bootstrap.visits import of_host, of_target
 
@@ -23,6 +33,8 @@ from .microk8s_bed import machine_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from .conftest import ScriptedShell
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 GPU = GpuFact(index=0, name="NVIDIA T4", uuid="GPU-1", memory_mib=15360)
@@ -111,6 +123,34 @@ def test_pods_of_others_matter_only_for_their_images() -> None:
     said = [trouble.what for trouble in diagnose(evidence(pods=(crash, operators, pull)))]
 
     assert said == ["gpu-operator/plugin does not run", "ml/other cannot pull x:2"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused"),
+    [
+        ("true\n" * 10, ()),
+        ("true\n" * 5 + "false\n" + "true\n" * 3 + "false\n", ("get pods/log", "list events")),
+        (1, ()),
+    ],
+    ids=["all", "two lack", "silence"],
+)
+def test_rights_are_asked_for_in_one_go(scripted: ScriptedShell, answer: str | int, refused: tuple[str, ...]) -> None:
+    """In the order of the questions; where no answer comes, nothing is said to be refused."""
+    scripted.answer("kubectl create --validate=false -f -", answer)
+
+    said = refusals(Cluster(scripted, Access(kubectl=("kubectl",), helm=("helm",))), "ml")
+
+    assert said == refused
+    assert len(scripted.ran) == 1
+
+
+def test_a_review_asks_what_can_i_would() -> None:
+    """Group and subresource are taken apart, and the namespace is the one where workloads run."""
+    asked = [item["spec"]["resourceAttributes"] for item in reviews("ml")["items"]]
+
+    assert len(asked) == len(NEEDED)
+    assert asked[0] == {"namespace": "ml", "verb": "create", "group": "batch", "resource": "jobs", "subresource": ""}
+    assert {"namespace": "ml", "verb": "get", "group": "", "resource": "pods", "subresource": "log"} in asked
 
 
 def test_orphans_are_old_and_without_an_owner() -> None:

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import yaml
 
-from gpujobs.bootstrap import RefusedError
 from gpujobs.bootstrap.gpu_operator._cli import parse_values
 from gpujobs.bootstrap.gpu_operator.removal import parse_crds
 from gpujobs.bootstrap.gpu_operator.steps import unready
 from gpujobs.bootstrap.kubernetes import Access
 from gpujobs.bootstrap.kubernetes.facts import Release, parse_node, parse_releases
+from gpujobs.cli._errors import Misuse
 
 MICROK8S = Access(kubectl=("microk8s", "kubectl"), helm=("microk8s", "helm3"), microk8s=True)
 
@@ -84,5 +84,5 @@ def test_set_words_become_a_tree() -> None:
         "driver": {"enabled": False, "version": 580},
         "x": {"y": "a=b"},
     }
-    with pytest.raises(RefusedError, match="no KEY=VALUE"):
+    with pytest.raises(Misuse, match="no KEY=VALUE"):
         parse_values(["driver"])

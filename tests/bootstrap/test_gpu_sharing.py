@@ -6,7 +6,6 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from gpujobs.bootstrap import RefusedError
 from gpujobs.bootstrap.gpu_sharing import Sharing, SharingWish
 from gpujobs.bootstrap.gpu_sharing._cli import wish_of
 from gpujobs.bootstrap.gpu_sharing.config import config_map, config_text, key_of, settings
@@ -16,6 +15,7 @@ from gpujobs.bootstrap.gpu_sharing.values import restored
 from gpujobs.bootstrap.gpu_sharing.verify import judge
 from gpujobs.bootstrap.kubernetes.facts import ClusterFacts, NodeFact
 from gpujobs.bootstrap.kubernetes.trial import Outcome, Trial, why_not
+from gpujobs.cli._errors import Misuse
 
 NODE = NodeFact(name="n1", ready=True, labels={"nvidia.com/gpu.count": "1"})
 
@@ -151,9 +151,9 @@ def test_options_become_a_wish() -> None:
     assert asked.default == Sharing(replicas=4, rename=True)
     assert asked.nodes == {"n1": Sharing(replicas=8, rename=True), "n2": Sharing(mode="none", replicas=1)}
     assert wish_of() == {}
-    with pytest.raises(RefusedError, match="not both"):
+    with pytest.raises(Misuse, match="not both"):
         wish_of(time_slice=4, mps=2)
-    with pytest.raises(RefusedError, match="no NAME=VALUE"):
+    with pytest.raises(Misuse, match="no NAME=VALUE"):
         wish_of(node=["n1"])
 
 

@@ -20,14 +20,16 @@ sys.path.insert(0, sys.argv[1])
 from gpujobs.bootstrap.engine import apply, undo
 from gpujobs.bootstrap.microk8s.microk8s import UNDOERS
 from microk8s_bed import machine, plan
+from gpujobs.bootstrap.microk8s import Microk8sWish
 for line in sys.stdin:
     verb, bed, me, lock = json.loads(line)
     pid = os.fork()
     if pid:
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
         continue
-    if verb == "apply":
-        apply(plan(Path(bed), me), lock_file=lock)
+    if verb in {"apply", "fewer"}:
+        wish = Microk8sWish(addons=("dns",)) if verb == "fewer" else None
+        apply(plan(Path(bed), me, wish), lock_file=lock)
     else:
         undo({"localhost": machine(Path(bed), me)}, UNDOERS, lock_file=lock)
     os._exit(0)
@@ -38,9 +40,9 @@ Run = Callable[..., int]
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run]:
-    """An apply or an undo in a process of its own, which may be killed: ``run(verb, bed, me, lock_file)``.
+    """An apply (with ``fewer`` addons) or an undo that may be killed: ``run(verb, bed, me, lock_file)``.
 
-    It is the fork of one that has imported everything, which takes longer than the work.
+    It is a process of its own, the fork of one that has imported everything, which takes longer than the work.
     """
     argv = [sys.executable, "-c", RUN, str(Path(__file__).parent)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
@@ -97,3 +99,20 @@ def test_a_killed_undo_is_finished_by_the_next(
     assert killed == -9
     assert (state(bed)["installed"], state(bed)["groups"], state(bed)["group"]) == (False, ["alice"], False)
     assert not (bed / "state").exists()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", [7, 8])
+def test_a_killed_apply_of_less_is_finished_by_the_next(
+    run: Run, bed: Path, me: str, lock_file: str, *, when: str, number: int
+) -> None:
+    """Killed before or after an addon was disabled, the next apply of the same wish ends with the same addons."""
+    apply(plan(bed, me), lock_file=lock_file)
+    (bed / "kill").write_text(f"{when} {number}")
+    killed = run("fewer", bed, me, lock_file)
+    (bed / "kill").unlink()
+
+    assert run("fewer", bed, me, lock_file) == 0
+    assert killed == -9
+    assert state(bed)["addons"] == ["dns"]
+    assert [entry.key for entry in machine(bed, me).journal if "addon" in entry.key] == ["command:addon-dns"]

@@ -36,7 +36,8 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"m_clock_offset_s": 121.0}, {}, "clock is off by 121 s", "timedatectl"),
     ({"source_missing": True}, {"source": "/srv/debs"}, "no slurmd package in /srv/debs", "Copy the .deb"),
     ({"foreign_files": ["/etc/slurm/slurm.conf"]}, {}, "somebody else wrote /etc/slurm/slurm.conf", "--adopt"),
-    ({"foreign_daemons": ["slurmctld"]}, {}, "slurmctld run, and no bootstrap", "--adopt"),
+    ({"foreign_daemons": ["slurmctld"]}, {}, "slurmctld runs, and no bootstrap of gpujobs started it", "--adopt"),
+    ({"foreign_daemons": ["slurmctld", "slurmd"]}, {}, "slurmctld and slurmd run, and no bootstrap", "--adopt"),
     ({}, {"autodetect": "nvidia"}, "Slurm 22.05.8 cannot detect GPUs", "--autodetect off"),
     ({"m_gpus": [], "m_gpu_files": [], "m_nvidia_cards": 0}, {}, "it has no NVIDIA GPU", "--no-gpus-required"),
     (

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gpujobs.bootstrap import Completed, Machine
+from gpujobs.bootstrap import LocalShell, Machine
 from gpujobs.bootstrap.slurm import SlurmWish
-from gpujobs.bootstrap.slurm.verify import gpu_check, isolation_check, nodes_ready, parse_job, verify
+from gpujobs.bootstrap.slurm.verify import _AWAIT, gpu_check, isolation_check, nodes_ready, parse_job, verify
 from tests.bootstrap.test_plans import machine
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gpujobs.bootstrap.verify import Check
     from tests.bootstrap.conftest import ScriptedShell
 
@@ -119,7 +122,8 @@ def test_a_node_that_is_not_ready_gets_no_job(healthy: ScriptedShell, machine: M
 
 def test_a_job_that_never_starts_is_cancelled(healthy: ScriptedShell, machine: Machine) -> None:
     """A full node is told as such, and the probe does not stay in the queue."""
-    healthy.answer("sbatch", Completed((), 124, b"7\n"))
+    healthy.answer("sbatch", "7\n")
+    healthy.answer("sh -c end=", 1)
     healthy.answer("squeue", "PENDING Resources\n")
 
     checks = run(healthy, machine)
@@ -129,13 +133,39 @@ def test_a_job_that_never_starts_is_cancelled(healthy: ScriptedShell, machine: M
 
 
 def test_a_job_without_output_is_no_proof(healthy: ScriptedShell, machine: Machine) -> None:
-    """Its exit code is told, and counts for nothing."""
+    """Its state is told, and counts for nothing."""
     healthy.answer("sbatch", "7\n")
+    healthy.answer("sh -c end=", "COMPLETED\n")
     healthy.answer("cat /var/spool/slurm/d/gpujobs-verify-7.out", 1)
 
     checks = run(healthy, machine)
 
-    assert (checks[3].ok, checks[3].detail) == (False, "job 7 printed nothing (sbatch --wait exited 0)")
+    assert (checks[3].ok, checks[3].detail) == (False, "job 7 printed nothing and is COMPLETED")
+
+
+@pytest.mark.parametrize(
+    ("answers", "exit_code", "said"),
+    [
+        (["PENDING", "RUNNING", "COMPLETING", "COMPLETED"], 0, "COMPLETED"),
+        (["PENDING", "slurm_load_jobs error: Socket timed out", "FAILED"], 0, "FAILED"),
+        (["PENDING"], 1, ""),
+    ],
+)
+def test_a_job_is_awaited_to_its_final_state(
+    answers: list[str], exit_code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it ends, past a slurmctld that does not answer for a moment, and not for ever."""
+    lines = "\n".join(f"  {n}) echo '{answer}' ;;" for n, answer in enumerate(answers, 1))
+    (tmp_path / "squeue").write_text(
+        f"#!/bin/sh\necho . >> {tmp_path}/asked\ncase $(grep -c . {tmp_path}/asked) in\n{lines}\n"
+        f"  *) echo '{answers[-1]}' ;;\nesac\n"
+    )
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    ended = LocalShell().run(("sh", "-c", _AWAIT, "await", "7", "2"))
+
+    assert (ended.exit_code, ended.text.strip()) == (exit_code, said)
 
 
 def test_a_refused_job_is_quoted(healthy: ScriptedShell, machine: Machine) -> None:

@@ -9,14 +9,14 @@ import click
 
 from gpujobs.bootstrap._cli_options import as_json, command, given, group, yes
 from gpujobs.bootstrap._cli_output import Progress, confirm, out
-from gpujobs.bootstrap._cli_verbs import apply_plan, show_checks, show_plan, show_taken
-from gpujobs.bootstrap.errors import RefusedError
+from gpujobs.bootstrap._cli_verbs import apply_plan, show_checks, show_nothing_taken, show_plan, show_taken
 from gpujobs.bootstrap.gpu_operator.operator import GpuOperator
 from gpujobs.bootstrap.gpu_operator.verify import verify as prove
 from gpujobs.bootstrap.gpu_operator.wish import VERSION, OperatorWish
 from gpujobs.bootstrap.kubernetes._cli_options import chart, image, in_cluster, pod_timeout
 from gpujobs.bootstrap.kubernetes.access import Which
 from gpujobs.bootstrap.kubernetes.trial import IMAGE
+from gpujobs.cli._errors import Misuse
 from gpujobs.cli._options import several
 
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ def plan(host: str, shell: Shell, which: dict[str, Any], *, json_: bool, **optio
 @yes
 @as_json
 def apply(host: str, shell: Shell, which: dict[str, Any], *, yes: bool, json_: bool, **options: Any) -> None:
-    """Do what is missing; a second time nothing is, and it says so."""
+    """Do what is missing; a second time nothing is, and it says so.
+
+    An option that is not given stays as it was at the last apply.
+    """
     handled = GpuOperator(host, shell, Which.model_validate(which))
     planned = handled.plan(_wish(handled, **options, **which))
     apply_plan(
@@ -106,11 +109,13 @@ def verify(host: str, shell: Shell, which: dict[str, Any], *, image: str | None,
 def undo(host: str, shell: Shell, which: dict[str, Any], *, yes: bool, json_: bool) -> None:
     """Take away what apply made, the list of it shown first, and nothing else."""
     handled = GpuOperator(host, shell, Which.model_validate(which))
+    if not len(handled.machine.journal):
+        show_nothing_taken(f"installed a GPU Operator in this cluster from {host}", as_json=json_)
+        return
     if not json_:
         for line in handled.removal():
             out().print(f"        {line}", style="cyan")
-    if len(handled.machine.journal):
-        confirm("Run these commands?", yes=yes)
+    confirm("Run these commands?", yes=yes)
     show_taken(handled.undo(on_event=Progress(several=False)), as_json=json_)
 
 
@@ -128,13 +133,13 @@ def parse_values(words: Sequence[str]) -> dict[str, Any]:
     """The tree of values that ``--set a.b=1`` words mean.
 
     Raises:
-        RefusedError: A word has no ``=``.
+        Misuse: A word has no ``=``.
     """
     tree: dict[str, Any] = {}
     for word in words:
         path, equals, text = word.partition("=")
         if not equals or not all(path.split(".")):
-            raise RefusedError(f"--set {word!r} is no KEY=VALUE.", next_step="Write it as --set driver.enabled=false.")
+            raise Misuse(f"--set {word!r} is no KEY=VALUE.", "Write it as --set driver.enabled=false.")
         *sections, key = path.split(".")
         place = tree
         for section in sections:

@@ -8,14 +8,14 @@ import click
 
 from gpujobs.bootstrap._cli_options import as_json, command, given, group, yes
 from gpujobs.bootstrap._cli_output import Progress, confirm
-from gpujobs.bootstrap._cli_verbs import apply_plan, show_checks, show_plan, show_taken
-from gpujobs.bootstrap.errors import RefusedError
+from gpujobs.bootstrap._cli_verbs import apply_plan, show_checks, show_nothing_taken, show_plan, show_taken
 from gpujobs.bootstrap.gpu_sharing.sharing import GpuSharing
 from gpujobs.bootstrap.gpu_sharing.verify import verify as prove
 from gpujobs.bootstrap.gpu_sharing.wish import Sharing, SharingWish
 from gpujobs.bootstrap.kubernetes._cli_options import chart, image, in_cluster, pod_timeout
 from gpujobs.bootstrap.kubernetes.access import Which
 from gpujobs.bootstrap.kubernetes.trial import IMAGE
+from gpujobs.cli._errors import Misuse
 from gpujobs.cli._options import several
 
 if TYPE_CHECKING:
@@ -94,8 +94,10 @@ def verify(host: str, shell: Shell, which: dict[str, Any], *, image: str | None,
 def undo(host: str, shell: Shell, which: dict[str, Any], *, yes: bool, json_: bool) -> None:
     """Put everything back, and wait until the nodes hand out the former number."""
     handled = GpuSharing(host, shell, Which.model_validate(which))
-    if len(handled.machine.journal):
-        confirm("Share the GPUs as before gpujobs? The device plugins are restarted; pods go on.", yes=yes)
+    if not len(handled.machine.journal):
+        show_nothing_taken(f"changed how GPUs are shared in this cluster from {host}", as_json=json_)
+        return
+    confirm("Share the GPUs as before gpujobs? The device plugins are restarted; pods go on.", yes=yes)
     show_taken(handled.undo(on_event=Progress(several=False)), as_json=json_)
 
 
@@ -109,9 +111,7 @@ def _wish(handled: GpuSharing, which: dict[str, Any], options: dict[str, Any]) -
     if wished:
         return SharingWish.model_validate({**wished, **which})
     if before is None:
-        raise RefusedError(
-            "Nothing is asked for, and nothing was before.", next_step="Give --time-slice 4, or see --help for more."
-        )
+        raise Misuse("Nothing is asked for, and nothing was before.", "Give --time-slice 4, or see --help for more.")
     return before
 
 
@@ -123,10 +123,10 @@ def wish_of(  # the options' own help says what they are
     """The fields of a wish that these options mean; none where nothing is asked for.
 
     Raises:
-        RefusedError: Both time-slicing and MPS are asked for, or a word is no NAME=VALUE.
+        Misuse: Both time-slicing and MPS are asked for, or a word is no NAME=VALUE.
     """
     if time_slice is not None and mps is not None:
-        raise RefusedError("A GPU is shared by time-slicing or by MPS, not both.", next_step="Give one of the two.")
+        raise Misuse("A GPU is shared by time-slicing or by MPS, not both.", "Give --time-slice or --mps.")
     manner = {"rename": rename, "refuse_several": refuse_several}
     wished: dict[str, Any] = {}
     if time_slice is not None or mps is not None:
@@ -148,5 +148,5 @@ def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
     pairs = [word.partition("=") for word in words]
     for name, equals, value in pairs:
         if not (name and equals and value):
-            raise RefusedError(f"{option} {name!r} is no NAME=VALUE.", next_step=f"Write it as {option} gpu-03=VALUE.")
+            raise Misuse(f"{option} {name!r} is no NAME=VALUE.", f"Write it as {option} gpu-03=VALUE.")
     return {name: value for name, _, value in pairs}

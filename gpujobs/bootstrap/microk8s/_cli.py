@@ -8,7 +8,7 @@ import click
 
 from gpujobs.bootstrap._cli_options import as_json, command, given, group, on_machine, yes
 from gpujobs.bootstrap._cli_output import Progress, confirm, out
-from gpujobs.bootstrap._cli_verbs import apply_plan, show_checks, show_plan, show_taken
+from gpujobs.bootstrap._cli_verbs import apply_plan, show_checks, show_nothing_taken, show_plan, show_taken
 from gpujobs.bootstrap.microk8s.microk8s import Microk8s
 from gpujobs.bootstrap.microk8s.wish import ADDONS, CHANNEL, Microk8sWish
 from gpujobs.cli._options import several
@@ -27,7 +27,7 @@ _wish_options = several(
             "addons",
             multiple=True,
             metavar="NAME",
-            help=f"An addon; may be repeated (default: {', '.join(ADDONS)})",
+            help=f"An addon; may be repeated. Others that apply enabled are disabled (default: {', '.join(ADDONS)})",
         ),
         click.option("--user", metavar="NAME", help="Who may use it without sudo (default: who runs this)"),
         click.option(
@@ -57,7 +57,10 @@ def plan(host: str, connect: Connect, *, json_: bool, **options: Any) -> None:
 @yes
 @as_json
 def apply(host: str, connect: Connect, *, yes: bool, json_: bool, **options: Any) -> None:
-    """Do what is missing; a second time nothing is, and it says so."""
+    """Do what is missing; a second time nothing is, and it says so.
+
+    An option that is not given stays as it was at the last apply.
+    """
     handled = Microk8s(host, connect)
     _apply(handled, _wish(handled, options), yes=yes, as_json=json_)
 
@@ -90,7 +93,11 @@ def verify(host: str, connect: Connect, *, json_: bool) -> int:
 def undo(host: str, connect: Connect, *, yes: bool, json_: bool) -> None:
     """Take back what apply made, on every machine, and nothing else; Docker and its network are not touched."""
     handled = Microk8s(host, connect)
-    wish, lost = handled.required_wish(), handled.workloads()
+    wish = handled.wish()
+    if wish is None:
+        show_nothing_taken(f"set up microk8s on {host}", as_json=json_)
+        return
+    lost = handled.workloads()
     for line in [] if json_ else lost:
         out().print(f"goes with it: {line}", style="yellow")
     ending = f", with {len(lost)} pods and volumes in it" if lost else ""

@@ -9,6 +9,7 @@ from gpujobs.bootstrap.microk8s import preflight
 from gpujobs.bootstrap.microk8s.group import GroupBefore
 from gpujobs.bootstrap.microk8s.join import Join
 from gpujobs.bootstrap.microk8s.kubeconfig import KubeconfigContext
+from gpujobs.bootstrap.microk8s.leftovers import with_leftovers
 from gpujobs.bootstrap.microk8s.network import NetworkBefore
 from gpujobs.bootstrap.microk8s.probes import Microk8sFacts, gather_microk8s
 from gpujobs.bootstrap.microk8s.steps import microk8s_steps
@@ -65,7 +66,7 @@ class Microk8s(ManagedCluster[Microk8sWish]):
         preflight.refuse(wish, cluster)
         machines = self.machines(wish)
         shells = {name: machine.shell for name, machine in machines.items()}
-        steps = microk8s_steps(wish, cluster, shells)
+        steps = with_leftovers(microk8s_steps(wish, cluster, shells), machines[self.control], UNDOERS)
         return Plan(WHAT, machines, steps, wish.model_dump(mode="json"), tuple(preflight.warnings(wish, cluster)))
 
     def workloads(self) -> list[str]:

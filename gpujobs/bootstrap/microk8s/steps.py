@@ -10,7 +10,7 @@ from gpujobs.bootstrap.microk8s.group import GROUP, GroupBefore
 from gpujobs.bootstrap.microk8s.join import Join
 from gpujobs.bootstrap.microk8s.kubeconfig import KubeconfigContext
 from gpujobs.bootstrap.microk8s.network import NetworkBefore
-from gpujobs.bootstrap.steps import Command, Packages
+from gpujobs.bootstrap.steps import Command, Packages, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _LIST: Argv = ("snap", "list", "microk8s")
 _SNAP_S = 1800
+READY = "wait:ready"
+"""The key of the step after which microk8s takes commands."""
 
 
 def microk8s_steps(
@@ -87,7 +89,7 @@ def _user(host: str, facts: Microk8sFacts) -> Iterator[Step]:
         probe=("id", "-nG", facts.user),
         expect=rf"(^|\s){GROUP}(\s|$)",
         run=(("usermod", "-a", "-G", GROUP, facts.user),),
-        undo_run=(_guarded(f'id -nG -- "$3" | grep -qw {GROUP}', "gpasswd", "-d", facts.user, GROUP),),
+        undo_run=(guarded(f'id -nG -- "$3" | grep -qw {GROUP}', "gpasswd", "-d", facts.user, GROUP),),
     )
 
 
@@ -95,7 +97,7 @@ def _ready(host: str) -> Wait:
     return Wait(
         host,
         "Wait until it is ready",
-        "ready",
+        READY.partition(":")[2],
         probe=("microk8s", "status"),
         expect="^microk8s is running",
         run=("microk8s", "status", "--wait-ready", "--timeout", "600"),
@@ -150,8 +152,4 @@ def _joined(wish: Microk8sWish, worker: str, facts: Microk8sFacts, shells: Mappi
 
 def _if_installed(*argv: str) -> Argv:
     """The command, or nothing where somebody has removed microk8s already."""
-    return _guarded(f"{shlex.join(_LIST)} >/dev/null 2>&1", *argv)
-
-
-def _guarded(test: str, *argv: str) -> Argv:
-    return ("sh", "-c", f'if {test}; then exec "$@"; fi', "if", *argv)
+    return guarded(f"{shlex.join(_LIST)} >/dev/null 2>&1", *argv)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpujobs.bootstrap._cli_options import as_json, command, given, group, on_machine, yes
-from gpujobs.bootstrap._cli_output import Progress, confirm, out, print_json
-from gpujobs.bootstrap._cli_verbs import apply_plan, show_checks, show_plan, show_taken
-from gpujobs.bootstrap.engine import TakenBack
+from gpujobs.bootstrap._cli_output import Progress, confirm
+from gpujobs.bootstrap._cli_verbs import apply_plan, show_checks, show_nothing_taken, show_plan, show_taken
 from gpujobs.bootstrap.slurm._cli_wish import wish_options
 from gpujobs.bootstrap.slurm.cluster import SlurmCluster, with_node, without_node
 from gpujobs.bootstrap.slurm.wish import SlurmWish
@@ -34,7 +33,10 @@ def plan(host: str, connect: Connect, *, json_: bool, **options: Any) -> None:
 @yes
 @as_json
 def apply(host: str, connect: Connect, *, yes: bool, json_: bool, **options: Any) -> None:
-    """Do what is missing; a second time nothing is, and it says so."""
+    """Do what is missing; a second time nothing is, and it says so.
+
+    An option that is not given stays as it was at the last apply.
+    """
     handled = SlurmCluster(host, connect)
     _apply(handled, _wish(handled, options), yes=yes, as_json=json_)
 
@@ -56,20 +58,12 @@ def undo(host: str, connect: Connect, *, yes: bool, json_: bool) -> None:
     handled = SlurmCluster(host, connect)
     wish = handled.wish()
     if wish is None:
-        _nothing_to_undo(host, as_json=json_)
+        show_nothing_taken(f"set up Slurm on {host}", as_json=json_)
         return
     jobs = handled.jobs()
     ending = f"; {jobs} jobs will be cancelled" if jobs else ""
     confirm(f"Take Slurm away from {', '.join(wish.machines)}{ending}?", yes=yes)
     show_taken(handled.undo(on_event=Progress(several=len(wish.machines) > 1)), as_json=json_)
-
-
-def _nothing_to_undo(host: str, *, as_json: bool) -> None:
-    """An undo that is repeated is no failure."""
-    if as_json:
-        print_json(TakenBack().to_json())
-    else:
-        out().print(f"No bootstrap of gpujobs has set up Slurm on {host}: nothing is to be taken back.")
 
 
 @command("gpujobs bootstrap slurm nodes add root@gpu03 --host root@head", name="add")

@@ -101,7 +101,9 @@ def _of_owner(facts: SlurmFacts) -> Iterator[tuple[str, str]]:
     if facts.foreign_files:
         yield f"somebody else wrote {' and '.join(facts.foreign_files)}", advice
     if facts.foreign_daemons:
-        yield f"{' and '.join(facts.foreign_daemons)} run, and no bootstrap of gpujobs started them", advice
+        one = len(facts.foreign_daemons) == 1
+        run, them = ("runs", "it") if one else ("run", "them")
+        yield f"{' and '.join(facts.foreign_daemons)} {run}, and no bootstrap of gpujobs started {them}", advice
 
 
 def _of_gpus(wish: SlurmWish, facts: SlurmFacts) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 _READY = {"idle", "mixed", "allocated", "completing"}
 _JOB_S = 90
 _RAN = "gpujobs-verify-ran"
+# $1 = job, $2 = seconds. Prints its final state. `sbatch --wait` would look after 2 s, and then after 10.
+_AWAIT = r"""end=$(($(date +%s) + $2))
+while s=$(squeue -h -t all -j "$1" -o %T 2>&1); :; do
+  case $s in
+    BOOT_FAIL | CANCELLED | COMPLETED | DEADLINE | FAILED | NODE_FAIL | OUT_OF_MEMORY | PREEMPTED | TIMEOUT) break ;;
+  esac
+  [ "$(date +%s)" -lt "$end" ] || exit 1
+  sleep 0.2
+done
+echo "$s"
+"""
 _LOGS = "tail -n 12 /var/log/slurm/slurmctld.log /var/log/slurm/slurmd.log /var/log/munge/munged.log 2>/dev/null"
 # A directory that only root may write: a name below /tmp could be anybody's link.
 _OUTPUT = f"{NODE_STATE}/gpujobs-verify-%j.out"
@@ -106,21 +117,20 @@ class _Node:
 
     def _job(self, command: str, wants: tuple[str, ...]) -> tuple[str, str]:
         """What a job printed on this node, and its id."""
-        words = ("sbatch", "--parsable", "--wait", "-J", "gpujobs-verify", "-w", self._name, "-N1", "-n1", "--mem=64")
-        sent = self._controller.run(
-            (*words, "--time=2", "-D", "/", "-o", _OUTPUT, *wants, "--wrap", command), timeout_s=_JOB_S
-        )
+        words = ("sbatch", "--parsable", "-J", "gpujobs-verify", "-w", self._name, "-N1", "-n1", "--mem=64")
+        sent = self._controller.run((*words, "--time=2", "-D", "/", "-o", _OUTPUT, *wants, "--wrap", command))
         job = parse_job(sent.text)
         if not job:
             return f"sbatch said: {sent.last_line}", ""
-        if sent.exit_code == 124:  # noqa: PLR2004  # our own time limit: it still waits in the queue
+        ended = self._controller.run(("sh", "-c", _AWAIT, "await", job, str(_JOB_S)), timeout_s=_JOB_S + 30)
+        if not ended.ok:
             reason = self._controller.run(("squeue", "-h", "-j", job, "-o", "%T %r")).text.strip()
             self._controller.run(("scancel", job))
             return f"job {job} did not end in {_JOB_S} s: {reason}", job
         path = _OUTPUT.replace("%j", job)
         said = self._shell.run(("cat", path)).text
         self._shell.run(("rm", "-f", "--", path))
-        return said or f"job {job} printed nothing (sbatch --wait exited {sent.exit_code})", job
+        return said or f"job {job} printed nothing and is {ended.text.strip()}", job
 
 
 # 17        17;cluster

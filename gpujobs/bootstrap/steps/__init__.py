@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpujobs.bootstrap.steps.command import Command
+from gpujobs.bootstrap.steps.command import Command, guarded
 from gpujobs.bootstrap.steps.directory import Directory
 from gpujobs.bootstrap.steps.file import CopiedFile, File, SecretFile
 from gpujobs.bootstrap.steps.packages import Packages
@@ -32,4 +32,5 @@ __all__ = [
     "SecretFile",
     "Service",
     "TakeBack",
+    "guarded",
 ]

@@ -56,7 +56,7 @@ class Command:
 
     def commands(self) -> tuple[str, ...]:
         """The commands, quoted for a shell."""
-        shown = [shlex.join(argv) for argv in self.run]
+        shown = [as_shown(argv) for argv in self.run]
         if self.stdin:
             shown[-1] += f" <<'EOF'\n{self.stdin}EOF"
         return tuple(shown)
@@ -96,3 +96,16 @@ class Command:
 
 # The program itself is gone: somebody removed the package, and with it what was to be taken back.
 _NOT_FOUND = 127
+
+
+_GUARD = "if"
+
+
+def guarded(test: str, *argv: str) -> Argv:
+    """The command where a test of the shell holds, and nothing where it does not."""
+    return ("sh", "-c", f'if {test}; then exec "$@"; fi', _GUARD, *argv)
+
+
+def as_shown(argv: Argv) -> str:
+    """A command as a person would type it, quoted for a shell: without the guard before it."""
+    return shlex.join(argv[4:] if argv[:2] == ("sh", "-c") and argv[3:4] == (_GUARD,) else argv)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gpujobs.bootstrap.step import Finding, Undone
+from gpujobs.bootstrap.steps.command import as_shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +81,9 @@ def _commands(kind: str, data: Mapping[str, Any]) -> tuple[str, ...]:
     if kind == "packages":
         return (shlex.join(("apt-get", "purge" if data["purge"] else "remove", *data["names"])),)
     if kind == "command":
-        return tuple(shlex.join(argv) for argv in data["undo"])
+        return tuple(as_shown(tuple(argv)) for argv in data["undo"])
+    if kind == "kubeconfig-context":
+        return (f": take the context {data['context']} out of {shlex.quote(data['path'])}",)
     if kind in {"file", "secret-file", "copied-file", "directory"}:
         path = shlex.quote(data["path"])
         return (f"rm -r {path}" if not data["before"] else f": give {path} back as it was",)

@@ -68,10 +68,16 @@ up() {
   echo "$pid" > "$dir/pid"; echo "$pid"
 }
 
+# Nobody needs these files after a crash of the computer, so what dpkg and the database sync need not reach the disk.
+layers() {           # ROOT LAYERS; kernels before 5.10 cannot leave syncs out
+  rm -rf "$dir/work/work/incompat"                # says that syncs were left out, and is in the way of a reboot
+  mount -t overlay overlay -o "$2,volatile" "$1" 2>/dev/null || mount -t overlay overlay -o "$2" "$1"
+}
+
 inside() {           # pid 1 of the machine
   local dir=$1 suite=$2 name=$3 n=$4 gpus=$5 i root=$1/root
   mount --make-rprivate /
-  mount -t overlay overlay -o "lowerdir=$BED/root/$suite,upperdir=$dir/upper,workdir=$dir/work" "$root"
+  layers "$root" "lowerdir=$BED/root/$suite,upperdir=$dir/upper,workdir=$dir/work"
   mount -t proc proc "$root/proc"; mount --rbind /sys "$root/sys"
   mount -t tmpfs -o mode=755 tmpfs "$root/dev"; mount -t tmpfs -o mode=755 tmpfs "$root/run"
   for i in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0; do

@@ -29,7 +29,7 @@ def test_somebody_elses_configuration_is_adopted_and_given_back(bed: Bed, boot: 
 
     refused = bed.bootstrap(*APPLY)
     assert refused.exit_code == 1
-    assert refused.err.splitlines()[0] == "error: root@c1: somebody else wrote /etc/slurm/slurm.conf"
+    assert refused.err.splitlines()[0] == "Error: root@c1: somebody else wrote /etc/slurm/slurm.conf"
     assert "--adopt" in refused.err.splitlines()[1]
     assert "munged" not in box.processes()
 

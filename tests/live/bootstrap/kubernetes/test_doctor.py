@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from tests.live.bootstrap.kubernetes.conftest import Lab
+    from tests.live.bootstrap.kubernetes.lab import Lab
 
 CONFIG = "version: v1\nsharing: {timeSlicing: {resources: [{name: nvidia.com/gpu, replicas: 4}]}}\n"
 NO_RESOURCES = "version: v1\nsharing: {timeSlicing: {replicas: 4}}\n"
@@ -39,8 +40,14 @@ def troubles(lab: Lab) -> list[dict[str, Any]]:
 
 def only(lab: Lab, words: str) -> dict[str, Any]:
     """The one trouble with these words, once it is there."""
-    lab.eventually(lambda: any(words in trouble["what"] for trouble in troubles(lab)))
-    return next(trouble for trouble in troubles(lab) if words in trouble["what"])
+    found: list[dict[str, Any]] = []
+
+    def there() -> bool:
+        found[:] = [trouble for trouble in troubles(lab) if words in trouble["what"]]
+        return bool(found)
+
+    lab.eventually(there)
+    return found[0]
 
 
 def mend(lab: Lab, trouble: dict[str, Any]) -> None:
@@ -196,17 +203,14 @@ def test_rights_that_are_missing_are_listed(installed: Lab) -> None:
 
 def test_a_release_that_hangs_is_freed(installed: Lab) -> None:
     """A helm that was killed in an upgrade leaves the release pending: the printed rollback frees it."""
-    upgrade = (
-        "upgrade",
-        "gpu-operator",
-        installed.chart,
-        "-n",
-        "gpu-operator",
-        "--reuse-values",
-        "--set",
-        "testbed.hook=30",
-    )
-    installed.run("sh", "-c", f"timeout -s KILL 3 helm {' '.join(upgrade)}", check=False)
+    words = ("helm", "upgrade", "gpu-operator", installed.chart, "-n", "gpu-operator", "--reuse-values")
+    listed = ("helm", "list", "-n", "gpu-operator", "-a", "-o", "json")
+    upgrade = subprocess.Popen((*installed.prefix, *words, "--set", "testbed.hook=60"), stdout=subprocess.DEVNULL)
+    try:
+        installed.eventually(lambda: "pending-upgrade" in installed.run(*listed, check=False).stdout)
+    finally:
+        upgrade.kill()
+        upgrade.wait()
 
     mend(installed, only(installed, "the helm release gpu-operator is pending-upgrade"))
 

@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.live.bootstrap.kubernetes.conftest import Lab
+    from tests.live.bootstrap.kubernetes.lab import Lab
 
 pytestmark = pytest.mark.long
 

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.live.bootstrap.kubernetes.conftest import Lab
+    from tests.live.bootstrap.kubernetes.lab import Lab
 
 STAND_IN = Path(__file__).parents[3] / "bootstrap/stand_ins/stand_in.py"
 GETENT = """#!/bin/sh
@@ -38,10 +38,12 @@ def micro(lab: Lab, tmp_path: Path) -> Iterator[Lab]:
 
 
 def test_from_nothing_to_proved_and_back(micro: Lab, tmp_path: Path) -> None:
-    """Planned, applied, nothing to do the second time, asked as its user, and taken back without a trace."""
+    """Planned, applied, nothing to do the second time, an addon less, asked as its user, taken back without a trace."""
     planned = micro.gpujobs("microk8s", "plan")
     first = micro.gpujobs("microk8s", "apply", "--yes", "--addon", "dns", "--addon", "storage")
     second = micro.gpujobs("microk8s", "apply", "--yes")
+    fewer = micro.gpujobs("microk8s", "apply", "--yes", "--addon", "dns", "--json")
+    addons = json.loads((tmp_path / "state.json").read_text())["addons"]
     proved = json.loads(micro.gpujobs("microk8s", "verify", "--json").stdout)
     config = (tmp_path / "home/.kube/config").read_text()
     undone = micro.gpujobs("microk8s", "undo", "--yes")
@@ -49,6 +51,10 @@ def test_from_nothing_to_proved_and_back(micro: Lab, tmp_path: Path) -> None:
     assert "snap install microk8s --classic --channel=1.35/stable" in planned.stdout
     assert first.returncode == 0, first.stderr
     assert second.stdout == "Nothing was to be done.\n"
+    assert [title.partition(": ")[2] for title in json.loads(fewer.stdout)["changed"]] == [
+        "Take back, since it is no longer wished: Enable hostpath-storage"
+    ]
+    assert addons == ["dns"]
     assert [check["ok"] for check in proved["checks"][:2]] == [True, True]
     assert proved["checks"][1]["detail"] == "node1 v1.36.3, node2 v1.36.3"
     assert "https://10.0.0.4:16443" in config

@@ -15,7 +15,7 @@ import pytest
 from gpujobs.bootstrap import RefusedError
 
 if TYPE_CHECKING:
-    from tests.live.bootstrap.kubernetes.conftest import Lab
+    from tests.live.bootstrap.kubernetes.lab import Lab
 
 STAND_INS = Path(__file__).parents[3] / "bootstrap/stand_ins/stand_in.py"
 # The lesson's, word by word; only the chart is a file here.

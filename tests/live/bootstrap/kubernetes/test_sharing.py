@@ -10,7 +10,7 @@ import yaml
 if TYPE_CHECKING:
     import subprocess
 
-    from tests.live.bootstrap.kubernetes.conftest import Lab
+    from tests.live.bootstrap.kubernetes.lab import Lab
 
 WHOLE = {"node1": 2, "node2": 1}
 # The lesson's file, with its extra key that the device plugin does not know.

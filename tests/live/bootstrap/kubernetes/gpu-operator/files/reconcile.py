@@ -6,6 +6,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 
@@ -73,9 +74,12 @@ def device_plugin(policy):
     return daemonset("nvidia-device-plugin-daemonset", policy, container, volumes)
 
 
+IDLE = "import signal as s; s.pthread_sigmask(s.SIG_BLOCK, [s.SIGTERM]); s.sigwait([s.SIGTERM])"
+
+
 def exporter(policy):
     root = policy["spec"]["hostPaths"].get("kubeletRootDir") or "/var/lib/kubelet"
-    container = {"name": "nvidia-dcgm-exporter", "command": ["python3", "-c", "import time; time.sleep(1e9)"]}
+    container = {"name": "nvidia-dcgm-exporter", "command": ["python3", "-c", IDLE]}
     container["volumeMounts"] = [{"name": "pod-gpu-resources", "mountPath": "/var/lib/kubelet/pod-resources"}]
     volumes = [{"name": "pod-gpu-resources", "hostPath": {"path": f"{root}/pod-resources"}}]
     return daemonset("nvidia-dcgm-exporter", policy, container, volumes)
@@ -121,6 +125,8 @@ def reconcile(policy):
         print("ClusterPolicy is", state)
 
 
+# The first process of a container gets no signal that it has not asked for.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 while True:
     try:
         for found in (call("GET", POLICIES) or {"items": []})["items"]:
