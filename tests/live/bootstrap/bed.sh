@@ -63,6 +63,8 @@ up() {
   local pid; pid=$(pgrep -P "$(cat "$dir/unshare.pid")")
   nsenter -t "$switch" -n ip link add "v$n" type veth peer name eth0 netns "$pid"
   nsenter -t "$switch" -n sh -c "ip link set v$n master br0; ip link set v$n up"
+  # A machine that boots again has its address from before, or its neighbours would look for the old one for a while.
+  nsenter -t "$pid" -n ip link set eth0 address "$(printf '02:00:0a:4d:00:%02x' "$n")"
   nsenter -t "$pid" -n sh -c "ip link set lo up; ip addr add 10.77.0.$n/24 dev eth0; ip link set eth0 up"
   touch "$dir/go"; await "/proc/$pid/root/run/sshd.pid"
   echo "$pid" > "$dir/pid"; echo "$pid"
