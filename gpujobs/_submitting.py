@@ -107,8 +107,7 @@ class SubmitVerbs:
         errors = [r if isinstance(r, GpuJobsError) else None for r in results]
         if any(errors):
             raise SubmitManyError([r if isinstance(r, Ref) else None for r in results], errors)
-        client = cast("Client", self)
-        return [bind(one(r), client, key=item.key) for r, item in zip(results, items, strict=True)]
+        return [self._bound(one(r), item.key) for r, item in zip(results, items, strict=True)]
 
     def open_submissions(self) -> list[OpenSubmission]:
         """Submissions of this state directory whose outcome is not known; what cannot be read is logged."""
